@@ -1,0 +1,87 @@
+/* Every test by name. `make test` checks that none is missing here. */
+#ifndef LIST_H
+#define LIST_H
+
+#include <stdbool.h>
+
+#define TEST_LIST \
+    TEST(base_version) \
+    TEST(clock_init) \
+    TEST(clock_never_back) \
+    TEST(clock_convert) \
+    TEST(clock_parts) \
+    TEST(clock_check) \
+    TEST(clock_fall_back) \
+    TEST(clock_refine) \
+    TEST(clock_threads) \
+    TEST(errno_texts) \
+    TEST(errno_numbers) \
+    TEST(gate_limit) \
+    TEST(gate_unlimited) \
+    TEST(gate_suppressed) \
+    TEST(gate_always) \
+    TEST(gate_rate) \
+    TEST(gate_burst) \
+    TEST(gate_set_rate) \
+    TEST(gate_jitter) \
+    TEST(gate_threads) \
+    TEST(gate_fork) \
+    TEST(hist_plan) \
+    TEST(hist_init) \
+    TEST(hist_buckets) \
+    TEST(hist_percentiles) \
+    TEST(hist_edges) \
+    TEST(hist_merge) \
+    TEST(hist_threads) \
+    TEST(json_document) \
+    TEST(json_strings) \
+    TEST(json_doubles) \
+    TEST(json_misuse) \
+    TEST(json_depth) \
+    TEST(json_out_of_memory) \
+    TEST(linemap_lookup) \
+    TEST(linemap_inverse) \
+    TEST(linemap_copies) \
+    TEST(linemap_extremes) \
+    TEST(linemap_bytes) \
+    TEST(linemap_refused) \
+    TEST(linemap_out_of_memory) \
+    TEST(sink_null) \
+    TEST(sink_memory) \
+    TEST(sink_out_of_memory) \
+    TEST(sink_interrupted) \
+    TEST(sink_full) \
+    TEST(sink_append) \
+    TEST(sink_open_errors) \
+    TEST(sink_processes) \
+    TEST(sites_round_trip) \
+    TEST(sites_bytes) \
+    TEST(sites_refused) \
+    TEST(sites_out_of_memory) \
+    TEST(stack_rows) \
+    TEST(stack_row_mismatch) \
+    TEST(stack_row_fail) \
+    TEST(stack_clamped) \
+    TEST(stack_recursion) \
+    TEST(stack_stale) \
+    TEST(stack_interleaved) \
+    TEST(stack_suspend) \
+    TEST(stack_suspend_open_row) \
+    TEST(stack_nested) \
+    TEST(stack_nested_errors) \
+    TEST(stack_nested_any_order) \
+    TEST(stack_cut) \
+    TEST(stack_sizes) \
+    TEST(stack_many) \
+    TEST(stack_current_of) \
+    TEST(stack_coroutine_calls) \
+    TEST(stack_out_of_memory) \
+    TEST(stack_table_without_growth) \
+    TEST(stack_relay) \
+    TEST(stack_crowd) \
+    TEST(tally_add) \
+    TEST(tally_zero_first) \
+    TEST(tally_errors) \
+    TEST(tally_merge)
+
+#endif
