@@ -1,0 +1,4 @@
+"""The base class of all probes."""
+
+cdef class Probe:
+    cdef readonly str label

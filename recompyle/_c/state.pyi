@@ -1,0 +1,3 @@
+from typing import Any
+
+def clock_info(name: str = "auto") -> dict[str, Any]: ...
