@@ -1,0 +1,427 @@
+"""Proves that the new code is the old code plus probes, and gives every instruction its old position.
+
+The two code objects are walked side by side from their first instruction, through both arms of every jump
+and into every exception handler. Probes are stepped over in the new code, plain jumps in both; what is left
+must be the same, instruction by instruction, wherever the compiler laid it out. So the walk is at once the
+proof that nothing else moved and the source of exact positions: an instruction takes those of its partner, a
+start probe takes those of the instruction it precedes, an end probe those of the instruction it follows.
+"""
+
+import opcode
+
+from recompyle._env import HAS_COLUMNS, PYTHON
+from recompyle.errors import NotRewritable
+from recompyle.inject import exctable, facts
+from recompyle.rewrite.transform import number_of
+
+_CodeType = type(compile("", "", "exec"))
+
+
+def _numbers(*names):
+    return frozenset(opcode.opmap[name] for name in names if name in opcode.opmap)
+
+
+# Instructions that only lead on: they may stand elsewhere, or not at all, in the new code.
+_THROUGH = _numbers("NOP", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "TO_BOOL")
+_ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "INTERPRETER_EXIT")
+_CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
+_COMPARE = opcode.opmap["COMPARE_OP"]
+_LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
+_PUSH_NULL = opcode.opmap["PUSH_NULL"]
+
+# Which half of LOAD_GLOBAL is the NULL that a call wants beside a function.
+_NULL_PART = 0 if PYTHON < (3, 13) else 1
+
+# Two opcodes for one meaning, of which the compiler takes one or the other by what it can prove (a local is
+# bound; its reference need not be counted) or by where the code happens to lie (3.11: forward, backward).
+_PLAIN = {
+    opcode.opmap[name]: opcode.opmap[plain]
+    for name, plain in {
+        "LOAD_FAST_BORROW": "LOAD_FAST",
+        "LOAD_FAST_CHECK": "LOAD_FAST",
+        "POP_JUMP_BACKWARD_IF_TRUE": "POP_JUMP_FORWARD_IF_TRUE",
+        "POP_JUMP_BACKWARD_IF_FALSE": "POP_JUMP_FORWARD_IF_FALSE",
+        "POP_JUMP_BACKWARD_IF_NONE": "POP_JUMP_FORWARD_IF_NONE",
+        "POP_JUMP_BACKWARD_IF_NOT_NONE": "POP_JUMP_FORWARD_IF_NOT_NONE",
+    }.items()
+    if name in opcode.opmap
+}
+
+# From 3.13 the compiler writes two neighbouring accesses to locals as one instruction, if nothing is between.
+_PAIRS = {
+    opcode.opmap[name]: tuple(opcode.opmap[part] for part in parts)
+    for name, parts in {
+        "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+        "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST", "LOAD_FAST"),
+        "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+        "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+    }.items()
+    if name in opcode.opmap
+}
+
+
+class _Code:
+    """A code object, decoded as far as the walk needs it. Positions count units.
+
+    Attributes:
+        op, arg: by unit; -1 where no instruction starts (prefixes point at their instruction by ``next``).
+        next: by unit: the unit behind the instruction and its caches.
+        target: by unit: where a jump leads, else -1.
+        positions: by unit, as ``co_positions`` gives them.
+        ranges: exception ranges.
+    """
+
+    __slots__ = ("code", "op", "arg", "next", "target", "positions", "ranges", "consts")
+
+    def __init__(self, code):
+        raw = code.co_code
+        count = len(raw) // 2
+        self.code = code
+        self.op = [-1] * count
+        self.arg = [0] * count
+        self.next = [0] * count
+        self.target = [-1] * count
+        self.positions = list(code.co_positions())
+        self.ranges = exctable.decode(code.co_exceptiontable)
+        self.consts = code.co_consts
+        cdef int unit = 0, start, op, arg
+        while unit < count:
+            start = unit
+            arg = raw[2 * unit + 1]
+            while raw[2 * unit] == facts.EXTENDED_ARG:
+                unit += 1
+                arg = arg << 8 | raw[2 * unit + 1]
+            op = raw[2 * unit]
+            after = unit + 1 + facts.CACHES[op]
+            self.op[start] = op
+            self.arg[start] = arg
+            self.next[start] = after
+            way = facts.JUMPS.get(op)
+            if way is not None:
+                self.target[start] = after + way * arg
+            unit = after
+
+    def handler(self, unit):
+        """The exception range that covers a unit, or None."""
+        low, high = 0, len(self.ranges)
+        while low < high:
+            middle = (low + high) // 2
+            if self.ranges[middle].end <= unit:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self.ranges) and self.ranges[low].start <= unit:
+            return self.ranges[low]
+        return None
+
+    def constant(self, unit):
+        return self.consts[self.arg[unit]]
+
+
+def match(old, new, placeholders):
+    """Walk two code objects side by side.
+
+    Parameters:
+        old: the code without probes.
+        new: the code compiled with placeholders.
+        placeholders: constant to `recompyle.rewrite.transform.Placeholder`.
+
+    Returns:
+        A list of ``(new code object, its location table)`` for ``new`` and every nested code object in it.
+
+    Raises:
+        NotRewritable: the new code is not the old code plus probes.
+    """
+    found = []
+    work = [(old, new)]
+    while work:
+        one, other = work.pop()
+        walk = _Walk(one, other, placeholders)
+        walk.run()
+        found.append((other, walk.table()))
+        work.extend(walk.nested)
+    return found
+
+
+cdef tuple _access(code, int unit, int part):
+    """The opcode and argument of an instruction, or of one half of it."""
+    op, arg = code.op[unit], code.arg[unit]
+    if op in _PAIRS:
+        return _PAIRS[op][part], (arg & 15 if part else arg >> 4)
+    if op == _LOAD_GLOBAL:
+        if arg & 1 and part == _NULL_PART:
+            return _PUSH_NULL, 0
+        return op, arg >> 1
+    return _PLAIN.get(op, op), arg
+
+
+cdef bint _is_double(code, int unit):
+    """Whether an instruction does the work of two: two locals, or a global and the NULL for its call."""
+    op = code.op[unit]
+    return op in _PAIRS or (op == _LOAD_GLOBAL and code.arg[unit] & 1)
+
+
+cdef class _Walk:
+    """One pair of code objects.
+
+    State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
+    takes its position from what follows), ``nested`` (pairs of code objects met as constants).
+    """
+
+    cdef object old, new
+    cdef dict placeholders, before
+    cdef list partner
+    cdef dict ends
+    cdef set seen
+    cdef list work, passed_old, passed_new
+    cdef readonly list nested
+
+    def __init__(self, old, new, placeholders):
+        for name in ("co_varnames", "co_names", "co_cellvars", "co_freevars", "co_flags", "co_name"):
+            if getattr(old, name) != getattr(new, name):
+                raise NotRewritable(f"{old.co_qualname}: with probes, {name} would differ", "unproved")
+        self.old = _Code(old)
+        self.new = _Code(new)
+        self.placeholders = placeholders
+        self.before = {each.number: each.before for each in placeholders.values()}
+        self.partner = [None] * len(self.new.op)
+        self.ends = {}
+        self.seen = set()
+        self.work = [(0, 0)]
+        self.nested = []
+
+    def run(self):
+        while self.work:
+            a, b = self.work.pop()
+            self.follow(a, b)
+
+    cdef fail(self, a, b):
+        old, new = self.old, self.new
+        raise NotRewritable(
+            f"{old.code.co_qualname}: with probes the compiler lays out the code differently near line "
+            f"{old.positions[a][0]} ({opcode.opname[old.op[a]]} became {opcode.opname[new.op[b]]})",
+            "unproved",
+        )
+
+    cdef follow(self, int a, int b):
+        """Walk a straight run from a pair of units; put its branches on the list of work.
+
+        ``part_a`` and ``part_b`` say which half of an instruction that does two things comes next.
+        """
+        old, new = self.old, self.new
+        cdef int part_a = 0, part_b = 0
+        while True:
+            self.passed_old, self.passed_new = [], []
+            if not part_a:
+                a = self.lead(a)
+            if not part_b:
+                b = self.skip(b, old.op[a])
+            self.match_passed()
+            if not (part_a or part_b):
+                if (a, b) in self.seen:
+                    return
+                self.seen.add((a, b))
+            self.compare(a, part_a, b, part_b)
+            self.take(b, old.positions[a])
+            if old.op[a] != facts.NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
+                self.handlers(a, b)
+            if old.target[a] >= 0 and old.op[a] != facts.END_ASYNC_FOR:  # its argument is no jump
+                self.work.append((old.target[a], new.target[b]))
+            if old.op[a] in _ENDS:
+                return
+            if not part_a and _is_double(old, a):
+                part_a = 1
+            else:
+                a, part_a = old.next[a], 0
+            if not part_b and _is_double(new, b):
+                part_b = 1
+            else:
+                b, part_b = new.next[b], 0
+
+    cdef match_passed(self):
+        """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
+        rest = list(self.passed_old)
+        for b in self.passed_new:
+            for i in range(len(rest)):
+                if self.old.op[rest[i]] == self.new.op[b]:
+                    self.take(b, self.old.positions[rest[i]])
+                    del rest[: i + 1]
+                    break
+
+    cdef int lead(self, int a) except -1:
+        """The next instruction of the old code that does something."""
+        old = self.old
+        steps = 0
+        while old.op[a] in _THROUGH:
+            self.passed_old.append(a)
+            a = old.target[a] if old.target[a] >= 0 else old.next[a]
+            steps += 1
+            if steps > len(old.op):
+                break  # `while True: pass`
+        return a
+
+    cdef int skip(self, int b, int expected) except -1:
+        """The next instruction of the new code that does something and belongs to no probe."""
+        new = self.new
+        steps = 0
+        while steps <= len(new.op):
+            steps += 1
+            op = new.op[b]
+            if op == facts.LOAD_CONST and type(new.constant(b)) is complex:
+                placeholder = self.placeholders.get(new.constant(b))
+                if placeholder is not None:
+                    b = self.step_over(b, placeholder)
+                    continue
+            if op == facts.SUBSCRIPT and self.is_probe(b, expected):
+                b = new.next[b]
+                continue
+            if op not in _THROUGH:
+                break
+            self.passed_new.append(b)
+            b = new.target[b] if new.target[b] >= 0 else new.next[b]
+        return b
+
+    cdef int step_over(self, int b, placeholder) except -1:
+        new = self.new
+        self.ends[b] = True
+        b = new.next[b]
+        if placeholder.role in ("first", "mark"):
+            self.ends[b] = True
+            b = new.next[b]
+        if placeholder.role == "mark":
+            self.ends[b] = True
+            b = new.next[b]
+        return b
+
+    cdef bint is_probe(self, int b, int expected) except -1:
+        """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
+        new = self.new
+        if new.op[b] == facts.SUBSCRIPT and facts.SUBSCRIPT_ARG and new.arg[b] != facts.SUBSCRIPT_ARG:
+            return False
+        if HAS_COLUMNS:
+            number = number_of(new.positions[b][2])
+            if number < 0:
+                return False
+            self.ends[b] = self.before[number]
+            return True
+        if expected == facts.SUBSCRIPT:
+            return False
+        self.ends[b] = False
+        return True
+
+    cdef compare(self, int a, int part_a, int b, int part_b):
+        old, new = self.old, self.new
+        op, arg = _access(old, a, part_a)
+        new_op, new_arg = _access(new, b, part_b)
+        if op != new_op:
+            self.fail(a, b)
+        if op in _CONSTANTS:
+            one, other = old.constant(a), new.constant(b)
+            if type(one) is not type(other):
+                self.fail(a, b)
+            if type(one) is _CodeType:
+                self.nested.append((one, other))
+            elif one is not other and repr(one) != repr(other) and one != other:
+                self.fail(a, b)
+        elif op == _COMPARE:
+            if (arg | 16) != (new_arg | 16):  # whether the result is wanted as a truth value
+                self.fail(a, b)
+        elif old.target[a] < 0 and arg != new_arg:
+            self.fail(a, b)
+
+    cdef handlers(self, int a, int b):
+        one, other = self.old.handler(a), self.new.handler(b)
+        if one is None and other is None:
+            return
+        if one is None or other is None or (one.state ^ other.state) & 1 or one.state > other.state:
+            self.fail(a, b)
+        self.work.append((one.target, other.target))
+
+    cdef take(self, int b, position):
+        """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
+        if self.partner[b] is None or position == self.new.positions[b]:
+            self.partner[b] = position
+
+    def table(self):
+        """The location table of the new code."""
+        new = self.new
+        cdef int unit = 0, count = len(new.op)
+        starts = []
+        while unit < count:
+            starts.append(unit)
+            unit = new.next[unit]
+        placed = {}
+        last = (None, None, None, None)
+        for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
+            position = self.partner[unit]
+            if position is None:
+                own = new.positions[unit]
+                ours = unit in self.ends or number_of(own[2]) >= 0 or number_of(own[3]) >= 0
+                position = last if ours else own
+            placed[unit] = position
+            last = position
+        for unit in reversed(starts):  # backward: starts belong to what follows
+            if self.ends.get(unit):
+                placed[unit] = last
+            last = placed[unit]
+        return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
+
+
+cdef bytes _encode(int first_line, entries):
+    """Write a location table (format: see `recompyle.inject.lines`)."""
+    table = bytearray()
+    cdef int line = first_line
+    merged = []
+    for position, units in entries:
+        if merged and merged[-1][0] == position:
+            merged[-1][1] += units
+        else:
+            merged.append([position, units])
+    for position, units in merged:
+        while units > 0:
+            line = _entry(table, position, min(units, 8), line)
+            units -= 8
+    return bytes(table)
+
+
+cdef int _entry(bytearray table, position, int units, int line) except? -1:
+    at, end, column, end_column = position
+    if at is None:
+        table.append(0x80 | 15 << 3 | (units - 1))
+        return line
+    cdef int delta = at - line
+    if column is None or end_column is None:
+        if end is None or end == at:
+            table.append(0x80 | 13 << 3 | (units - 1))
+            _varint(table, _signed(delta))
+        else:
+            _long(table, units, delta, end - at, 0, 0)
+    elif end == at and delta == 0 and column < 80 and 0 <= end_column - column < 16:
+        table.append(0x80 | (column >> 3) << 3 | (units - 1))
+        table.append((column & 7) << 4 | (end_column - column))
+    elif end == at and 0 <= delta < 3 and column < 128 and end_column < 128:
+        table.append(0x80 | (10 + delta) << 3 | (units - 1))
+        table.append(column)
+        table.append(end_column)
+    else:
+        _long(table, units, delta, end - at, column + 1, end_column + 1)
+    return at
+
+
+cdef _long(bytearray table, int units, int delta, int lines, int column, int end_column):
+    table.append(0x80 | 14 << 3 | (units - 1))
+    _varint(table, _signed(delta))
+    _varint(table, lines)
+    _varint(table, column)
+    _varint(table, end_column)
+
+
+cdef long _signed(int value):
+    return -value << 1 | 1 if value < 0 else value << 1
+
+
+cdef _varint(bytearray table, long value):
+    while value > 0x3F:
+        table.append(value & 0x3F | 0x40)
+        value >>= 6
+    table.append(value)

@@ -1,0 +1,79 @@
+"""What a rewrite would do, for people to read."""
+
+import ast
+import difflib
+from types import FunctionType
+
+from recompyle.rewrite import engine, origin
+from recompyle.rewrite.passes import Pass, plan
+from recompyle.rewrite.transform import transform
+
+__all__ = ["Preview", "preview"]
+
+
+class Preview:
+    """The rewritten source of a function, as text.
+
+    Probes are shown by names that begin with ``@``: ``@end_0[f(a, @start_0[b])]``.
+
+    Attributes:
+        source: the function with its probes, formatted anew (comments are lost).
+        original: the function without probes, formatted in the same way.
+        sites: the sites of all passes.
+        skipped: places left as they are, with the reason.
+    """
+
+    __slots__ = ("original", "sites", "skipped", "source")
+
+    def __init__(self, source, original, sites, skipped):
+        self.source = source
+        self.original = original
+        self.sites = sites
+        self.skipped = skipped
+
+    def __str__(self):
+        return self.source
+
+    def __repr__(self):
+        return f"<Preview: {len(self.sites)} sites, {len(self.skipped)} skipped>"
+
+    @property
+    def diff(self) -> str:
+        """Unified diff from the original to the rewritten function."""
+        return "".join(
+            difflib.unified_diff(
+                self.original.splitlines(keepends=True),
+                self.source.splitlines(keepends=True),
+                "original",
+                "rewritten",
+            )
+        )
+
+
+def preview(function: FunctionType, *passes: Pass) -> Preview:
+    """Show what `recompyle.rewrite` would do; nothing is changed or run.
+
+    Parameters:
+        function: a Python function with source.
+        passes: the passes, in order.
+
+    Returns:
+        A `Preview`. Probes that stand in the compiled code only (entry, return, handlers) are not shown.
+
+    Raises:
+        The same errors as `recompyle.rewrite`.
+    """
+    engine.check_function(function)
+    code = origin.of(function.__code__)
+    engine.build(function, code, passes)  # proves that the rewrite is possible
+    context = engine.context_of(function, code, passes)
+    requests, cursors = plan(context, function, code, passes)
+    sites = tuple(site for at in cursors for site in at.sites)
+    if context is None:
+        return Preview("", "", sites, tuple(requests.skipped))
+    node, _ = transform(context.definition.node, requests, names=True)
+    return Preview(_unparse(node), _unparse(context.definition.node), sites, tuple(requests.skipped))
+
+
+def _unparse(node):
+    return ast.unparse(ast.fix_missing_locations(node)) + "\n"

@@ -1,0 +1,21 @@
+import ast
+from types import CodeType
+from typing import Any, TypeAlias
+
+from recompyle.rewrite.source import Definition, Source
+
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+class Context:
+    code: CodeType
+    source: Source
+    definition: Definition
+    bound: tuple[str, ...]
+    plain: CodeType
+    def __init__(
+        self, code: CodeType, source: Source, definition: Definition, bound: tuple[str, ...]
+    ) -> None: ...
+    def compile(self, node: _Function) -> CodeType: ...
+
+def locate(code: CodeType, module_globals: dict[str, Any]) -> Context: ...
+def difference(a: CodeType, b: CodeType) -> str | None: ...

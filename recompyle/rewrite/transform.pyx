@@ -1,0 +1,138 @@
+"""Applies the requests of a plan to a function's tree.
+
+A place for a probe is written as a conditional expression over one constant, ``C if True else C``, where C is
+a complex number that nobody else uses. The compiler turns it into one plain load: it is never folded into its
+surroundings, nor warned about, as a bare constant would be in one place or another. Probes replace the
+constants after compiling (`recompyle.rewrite.link`).
+
+Only the nodes between the function and a request are copied; all others stay shared with the original tree.
+"""
+
+import ast
+
+from recompyle.rewrite.skeleton import Context
+
+# Columns from here on are no columns but numbers of placeholders. They must be positive: debug builds of
+# CPython assert that, and 3.13.0 miscompiles code with location -1.
+cdef int MARKER = 1 << 24
+
+# Imaginary part of every placeholder; the real part is its number.
+cdef double MAGIC = 7.2360679774997896964e-301
+
+
+class Placeholder:
+    """A place that will hold a probe.
+
+    Attributes:
+        number: from 0, within one function.
+        probe: what will stand there.
+        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``) or ``mark`` (``~probe``).
+        before: the probe's instructions belong to what follows (starts), not to what went before (ends).
+    """
+
+    __slots__ = ("number", "probe", "role", "before")
+
+    def __init__(self, number, probe, role, before):
+        self.number = number
+        self.probe = probe
+        self.role = role
+        self.before = before
+
+    @property
+    def constant(self):
+        """The constant that stands for the probe until the code is linked."""
+        return complex(self.number + 1, MAGIC)
+
+
+def number_of(column):
+    """The number of the placeholder that a marker column names; -1 for a true column."""
+    return column - MARKER if column is not None and column >= MARKER else -1
+
+
+def transform(node, plan, names=False):
+    """Build the function's tree with a placeholder wherever the plan asks for a probe.
+
+    Parameters:
+        node: FunctionDef, AsyncFunctionDef or Lambda; not changed.
+        plan: the `recompyle.rewrite.passes.Plan`.
+        names: write readable names in place of placeholders, for people to read.
+
+    Returns:
+        The new node and the list of placeholders, by number.
+    """
+    builder = _Builder(plan, names)
+    return builder.build(node), builder.placeholders
+
+
+cdef class _Builder:
+    cdef object plan
+    cdef bint names
+    cdef set touched
+    cdef readonly list placeholders
+
+    def __init__(self, plan, names):
+        self.plan = plan
+        self.names = names
+        self.placeholders = []
+        self.touched = set()
+        for node in plan.nodes.values():
+            while node is not None and id(node) not in self.touched:
+                self.touched.add(id(node))
+                node = plan.parents.get(id(node))
+
+    def build(self, node):
+        if id(node) not in self.touched:
+            return node
+        cdef dict fields = {}
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, ast.AST):
+                value = self.build(value)
+            elif type(value) is list:
+                value = self.build_list(value)
+            fields[field] = value
+        copy = type(node)(**fields)
+        ast.copy_location(copy, node)
+        for wrap in self.plan.inner.get(id(node), ()):
+            copy = self.wrap(copy, node, wrap, False)
+        for wrap in self.plan.outer.get(id(node), ()):
+            copy = self.wrap(copy, node, wrap, True)
+        return copy
+
+    cdef list build_list(self, list items):
+        cdef list built = []
+        for item in items:
+            if not isinstance(item, ast.AST):
+                built.append(item)
+                continue
+            for wrap in self.plan.marks.get(id(item), ()):
+                built.append(self.mark(item, wrap))
+            built.append(self.build(item))
+        return built
+
+    cdef place(self, node, wrap, bint before):
+        placeholder = Placeholder(len(self.placeholders), wrap.probe, wrap.role, before)
+        self.placeholders.append(placeholder)
+        line = node.lineno
+        column = MARKER + placeholder.number
+        position = {"lineno": line, "col_offset": column, "end_lineno": line, "end_col_offset": column}
+        if self.names:
+            return ast.Name("@" + wrap.label, ast.Load(), **position), position
+        constant = placeholder.constant
+        load = ast.IfExp(
+            ast.Constant(True, **position),
+            ast.Constant(constant, **position),
+            ast.Constant(constant, **position),
+            **position,
+        )
+        return load, position
+
+    cdef wrap(self, copy, node, wrap, bint before):
+        load, position = self.place(node, wrap, before)
+        if wrap.role == "first":
+            load = ast.UnaryOp(ast.Invert(), load, **position)
+        return ast.Subscript(load, copy, ast.Load(), **position)
+
+    cdef mark(self, statement, wrap):
+        load, position = self.place(statement, wrap, True)
+        return ast.Expr(ast.UnaryOp(ast.Invert(), load, **position), **position)
