@@ -1,0 +1,110 @@
+"""Rewritten code, made once for all functions that may share it.
+
+Closures of one factory are functions of one code object. Their rewritten code is one object too, as long as
+their passes say so by their keys. Code objects are told apart by identity alone: those of equal text in two
+files compare equal.
+
+Nothing here keeps a function alive. A build lives as long as a patched function does; since closures come and go,
+the last few builds of nested functions are kept a little longer.
+"""
+
+import weakref
+from collections import deque
+from collections.abc import Hashable
+from inspect import CO_NESTED
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+from recompyle.rewrite import engine, origin
+
+__all__ = ["code_for", "forget"]
+
+KEPT = 64
+
+
+class _Shared(NamedTuple):
+    """A build, and a function that runs it: while that lives, the address of its globals names them alone."""
+
+    code: "weakref.ref[CodeType]"
+    user: "weakref.ref[FunctionType]"
+
+
+_shared: dict[Hashable, _Shared] = {}
+_kept: "deque[tuple[CodeType, dict[str, Any]]]" = deque(maxlen=KEPT)
+
+
+def code_for(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]) -> CodeType:
+    """The code of a function with the probes of some passes.
+
+    Parameters:
+        function: the function it is for; not touched.
+        pristine: the code object the rewrite begins with.
+        passes: the passes, in order.
+
+    Returns:
+        A code object made just now, or one that another function of the same code and globals runs already.
+
+    Raises:
+        RecompyleError: as `recompyle.rewrite.engine.build`.
+    """
+    key = _key(function, pristine, passes)
+    code = None if key is None else _find(key, function)
+    if code is None:
+        code = engine.build(function, pristine, passes).code
+        _note_origins(code, pristine)
+        if key is not None and pristine.co_flags & CO_NESTED:
+            _kept.append((code, function.__globals__))
+    if key is not None and code is not pristine:
+        _shared[key] = _Shared(weakref.ref(code, lambda gone: _drop(key, gone)), weakref.ref(function))
+    return code
+
+
+def forget(pristine: CodeType) -> None:
+    """Lets go of the kept builds of a code object, and so of the probes in them."""
+    others = [kept for kept in _kept if origin.of(kept[0]) is not pristine]
+    _kept.clear()
+    _kept.extend(others)
+
+
+def _key(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]) -> Hashable | None:
+    keys = [(type(each), each.key() if hasattr(each, "key") else None) for each in passes]
+    if any(key is None for _, key in keys):
+        return None
+    return id(pristine), id(function.__globals__), tuple(keys)
+
+
+def _find(key: Hashable, function: FunctionType) -> CodeType | None:
+    shared = _shared.get(key)
+    if shared is None or (code := shared.code()) is None:
+        return None
+    user, namespace = shared.user(), function.__globals__
+    if user is not None and user.__globals__ is namespace:
+        return code
+    if any(kept is code and globals_ is namespace for kept, globals_ in _kept):
+        return code
+    return None
+
+
+def _drop(key: Hashable, gone: "weakref.ref[CodeType]") -> None:
+    """Runs when a build is freed, whenever and in whichever thread that is: it must not wait for a lock."""
+    shared = _shared.get(key)
+    if shared is not None and shared.code is gone:
+        _shared.pop(key, None)
+
+
+def _note_origins(code: CodeType, pristine: CodeType) -> None:
+    """Notes what each code object was made from: a nested function may be rewritten by itself later on."""
+    pending = [(code, pristine)]
+    while pending:
+        new, old = pending.pop()
+        if new is old:
+            continue
+        origin.remember(new, old)
+        new_nested = [const for const in new.co_consts if type(const) is CodeType]
+        old_nested = [const for const in old.co_consts if type(const) is CodeType]
+        if [_place(nested) for nested in new_nested] == [_place(nested) for nested in old_nested]:
+            pending += zip(new_nested, old_nested, strict=True)
+
+
+def _place(code: CodeType) -> tuple[str, int]:
+    return code.co_name, code.co_firstlineno

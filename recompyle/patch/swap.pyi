@@ -1,0 +1,9 @@
+from types import CodeType, FunctionType
+from typing import TypeAlias
+
+_Shape: TypeAlias = tuple[int, int] | None
+Saved: TypeAlias = tuple[int, _Shape, _Shape]
+
+def check(func: FunctionType, code: CodeType) -> None: ...
+def swap(func: FunctionType, code: CodeType) -> Saved: ...
+def unswap(func: FunctionType, expected: CodeType, original: CodeType, saved: Saved) -> bool: ...
