@@ -1,0 +1,292 @@
+"""Where the profiler's probes go: a pair round each call, await and ``yield from``, and marks where runs begin,
+end, pause and fail.
+"""
+
+import ast
+import builtins
+import re
+from types import CodeType
+
+from recompyle import inject
+from recompyle.profile import control
+from recompyle.profile.limits import Options
+from recompyle.profile.model import FunctionInfo
+from recompyle.profile.probes import (
+    AsyncEnd,
+    End,
+    Enter,
+    Exit,
+    Handler,
+    NestedUnwind,
+    Profiled,
+    Resume,
+    Start,
+    Suspend,
+    Unwind,
+)
+from recompyle.rewrite.passes import Pass, is_super
+
+__all__ = ["ProfileCalls", "kind_of"]
+
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+
+
+def kind_of(code: CodeType) -> str:
+    """``function``, ``generator``, ``coroutine`` or ``async generator``."""
+    if code.co_flags & _ASYNC_GENERATOR:
+        return "async generator"
+    if code.co_flags & _COROUTINE:
+        return "coroutine"
+    return "generator" if code.co_flags & _GENERATOR else "function"
+
+
+class ProfileCalls(Pass):
+    """Times each run of a function, and each of the calls written in it.
+
+    For `recompyle.apply`; as a decorator use `recompyle.shallow_call_profiler`.
+
+    Parameters:
+        time_limit: seconds, or text such as ``"300ms"``; a run at least that long is slow. 0 reports every run, a
+            negative number none. None: the configured limit, else 100 ms.
+        options: see `recompyle.shallow_call_profiler`.
+
+    Raises:
+        ValueError, TypeError: an option with a value that it does not take.
+    """
+
+    name = "profile"
+    nested_functions = False
+    single = True
+
+    def __init__(self, time_limit=None, **options):
+        self.options = Options.of(time_limit=time_limit, **options)
+
+    @classmethod
+    def from_options(cls, options: Options) -> "ProfileCalls":
+        """The pass for options that are already checked."""
+        made = cls.__new__(cls)
+        made.options = options
+        return made
+
+    def __repr__(self):
+        return f"<ProfileCalls {self.options.mode}>"
+
+    def key(self):
+        try:
+            hash(self.options)
+        except TypeError:
+            return None
+        return type(self), self.options
+
+    def needs_source(self):
+        return self.options.mode != "total"
+
+    def begin(self, at):
+        at.data = _Rewrite(self.options, at)
+
+    def visit_Call(self, node, at):
+        parent = at.parent(node)
+        if is_super(node) or (isinstance(parent, (ast.Await, ast.YieldFrom)) and parent.value is node):
+            return
+        at.data.time(node, "call", node, at)
+
+    def visit_Await(self, node, at):
+        at.data.time(node, "await", node.value, at)
+
+    def visit_YieldFrom(self, node, at):
+        at.data.time(node, "yield", node.value, at)
+
+    def visit_AsyncFor(self, node, at):
+        at.data.note_wait(node.iter, "iterate", _header(node, at), [node], node, at)
+
+    def visit_AsyncWith(self, node, at):
+        managers = [item.context_expr for item in node.items]
+        source = "async with " + ", ".join(map(at.source, managers))
+        # One row for all managers: up to 3.12 the compiled code does not tell them apart.
+        at.data.note_wait(managers[0], "with", source, [node, *managers], node, at)
+
+    def _visit_comprehension(self, node, at):
+        for each in node.generators:
+            if each.is_async:
+                at.data.note_wait(each.iter, "iterate", _header(each, at), [node], each.target, at)
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension
+
+    def edits(self, code, at, nested):
+        return at.data.edits(code, nested)
+
+    def end(self, at):
+        at.data.end(at)
+
+
+def _header(loop, at):
+    return f"async for {at.source(loop.target)} in {at.source(loop.iter)}"
+
+
+class _Rewrite:
+    """What belongs to one rewrite of one function: its record, and its sites with their probes."""
+
+    def __init__(self, options, at):
+        self.options = options
+        self.profiled = Profiled(options.clock, kind_of(at.code) != "function")
+        self.waits = {}
+        self.timed_nested = False
+        self.wanted = _Filter(options, at)
+
+    def time(self, node, kind, callee, at):
+        name = dotted(callee.func) if isinstance(callee, ast.Call) else None
+        reason = self.wanted.refusal(callee, name)
+        if reason is not None:
+            at.skip(node, reason)
+            return
+        site = at.site(node, kind, name)
+        start = self._probes(site, at.is_nested(node))
+        at.around(node, start, start.end, f"_{site.id}")
+
+    def note_wait(self, node, kind, source, places, inner, at):
+        """Remember a place where the compiler waits by itself; the compiled code is searched for it.
+
+        Parameters:
+            node: where the row is shown.
+            kind, source: of the row.
+            places: the nodes whose position the waiting instruction may have; several waits of one place (the
+                loops of a comprehension) come in the order of the code.
+            inner: a node of the code that waits: whether that is nested is what counts.
+        """
+        reason = self.wanted.refusal(None, None)
+        if reason is not None:
+            at.skip(node, reason)
+            return
+        site = at.site(node, kind, source=source)
+        start = self._probes(site, at.is_nested(inner))
+        for each in places:
+            key = each.lineno, each.end_lineno, each.col_offset, each.end_col_offset
+            self.waits.setdefault(key, []).append(start)
+
+    def _probes(self, site, nested):
+        self.timed_nested = self.timed_nested or nested
+        end = End(self.profiled, site.id, nested, f"end_{site.id}")
+        return Start(end, f"start_{site.id}")
+
+    def edits(self, code, nested):
+        if nested and not self.timed_nested:
+            return []
+        found = [*self._waits(code), inject.Edit("handler", Handler(self.profiled, nested, "handler"))]
+        if nested:
+            # With an `unwind` tracers would see the early end of generator expressions, from 3.13.
+            leaving = any(site.kind == "leaving" for site in inject.sites(code))
+            unwind = NestedUnwind(self.profiled, "unwind")
+            found.append(inject.Edit("leaving" if leaving else "unwind", unwind, "value"))
+            return found
+        found += [
+            inject.Edit("entry", Enter(self.profiled, False, "enter")),
+            inject.Edit("return", Exit(self.profiled, False, "exit")),
+            inject.Edit("unwind", Unwind(self.profiled, "unwind"), "value"),
+        ]
+        if kind_of(code) in ("generator", "async generator"):
+            found += [
+                inject.Edit("yield", Suspend(self.profiled, False, "suspend")),
+                inject.Edit("resume", Resume(self.profiled, False, "resume")),
+            ]
+        return found
+
+    def _waits(self, code):
+        """Probes round the waits that the compiler makes for ``async for`` and ``async with``."""
+        if not self.waits:
+            return []
+        places = inject.sites(code)
+        loops = {site.index for site in places if site.kind == "async_end"}
+        found = []
+        met = {}
+        for site in places:
+            key = site.line, site.end_line, site.column, site.end_column
+            if site.kind != "waiting" or key not in self.waits:
+                continue
+            starts = self.waits[key]
+            start = starts[min(met.setdefault(key, 0), len(starts) - 1)]
+            met[key] += 1
+            end = start.end
+            found += [
+                inject.Edit("waiting", start, index=site.index),
+                inject.Edit("waited", end, index=site.index),
+            ]
+            if site.index in loops:
+                found.append(inject.Edit("async_end", AsyncEnd(end, end.label), "value", index=site.index))
+        return found
+
+    def end(self, at):
+        code = at.code
+        self.profiled.set_sites(len(at.sites))
+        self.profiled.info = FunctionInfo(
+            name=f"{at.globals.get('__name__', '?')}:{code.co_qualname}",
+            module=at.globals.get("__name__", "?"),
+            qualname=code.co_qualname,
+            kind=kind_of(code),
+            file=code.co_filename,
+            line=at.line,
+            globals={},
+            sites=tuple(at.sites),
+            writer="ast" if self.options.mode == "pairs" else "none",
+            options=self.options,
+            local_names=_local_names(code),
+        )
+        control.register(self.profiled, self.options)
+
+
+def _local_names(code):
+    names = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            names |= _local_names(const)
+    return frozenset(names)
+
+
+# -- which calls ---------------------------------------------------------------------------------------------
+
+
+def dotted(node) -> str | None:
+    """A callee as written, if it is made of names, attributes and simple subscripts: ``a.b``, ``a[k].c``."""
+    parts = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append("." + node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.Name)):
+            index = node.slice
+            parts.append(f"[{index.value!s}]" if isinstance(index, ast.Constant) else f"[{index.id}]")
+            node = node.value
+        elif isinstance(node, ast.Name):
+            parts.append(node.id)
+            return "".join(reversed(parts))
+        else:
+            return None
+
+
+def _matcher(patterns):
+    """A test for names: ``a[b]`` means ``a["b"]`` too, ``a[*]`` any subscript, ``a.*`` whatever begins so."""
+    written = (re.escape(re.sub(r"""\[(['"])(.*?)\1\]""", r"[\2]", each)) for each in patterns)
+    any_of = (each.replace(r"\[\*\]", r"\[[^\]]*\]").replace(r"\*", ".*") for each in written)
+    return re.compile("|".join(any_of)).fullmatch
+
+
+class _Filter:
+    """Which calls the options ask for."""
+
+    def __init__(self, options, at):
+        self.include = _matcher(options.include) if options.include is not None else None
+        self.exclude = _matcher(options.exclude) if options.exclude is not None else None
+        self.builtins = options.builtins
+        self.hidden = at.globals.keys() | _local_names(at.code)
+
+    def refusal(self, callee, name):
+        """Why a call is not timed; None if it is. Names decide, so a callee without one is in no list."""
+        if self.include is not None and not (name and self.include(name)):
+            return "not in include"
+        if self.exclude is not None and name and self.exclude(name):
+            return "in exclude"
+        if not self.builtins and isinstance(callee, ast.Call) and self._is_builtin(callee.func):
+            return "a builtin"
+        return None
+
+    def _is_builtin(self, node):
+        return isinstance(node, ast.Name) and hasattr(builtins, node.id) and node.id not in self.hidden

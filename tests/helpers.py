@@ -1,0 +1,464 @@
+"""Runs a program as it stands and with chosen functions rewritten, and compares everything that can be seen.
+
+A *program* is a short module with a function ``main()``. It hands the functions that are to be rewritten to
+``observe``, as a decorator or by a call, anywhere: at module level, in a class body, inside a function. What
+``observe`` does is the caller's choice; in the plain run it hands its argument back.
+
+The programs stand in text files, many in one file. A program begins with a heading line::
+
+    === NUMBER SLUG [key=value ...]
+
+and reaches to the next heading; text before the first heading is a remark. The keys:
+
+    since=3.12    the first CPython version that can compile or run it
+    until=3.13    the last version on which it is promised to behave the same
+    modes=a,b     the only modes it is run in (default: all)
+    watch=none    it is not run under a tracer, a profile function and the monitoring interface
+    raises=NAME   ``main()`` ends with this exception (or one of several: A,B); without the key it must return
+    refused=NAME  each ``observe`` must be refused with this exception
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import gc
+import importlib.util
+import io
+import re
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+WATCHES = ("none", "trace", "profile", "monitor")
+
+_TOOL = 4  # a tool number of sys.monitoring that no known tool takes for itself
+
+# From 3.12 on a handler at the end of a rewritten function adds EXCEPTION_HANDLED and RERAISE events for each
+# exception that leaves it. That is documented; all other events must be the same.
+_MONITORED = (
+    "LINE", "CALL", "C_RETURN", "C_RAISE", "PY_START", "PY_RETURN", "PY_YIELD", "PY_RESUME", "PY_THROW",
+    "PY_UNWIND", "RAISE",
+)  # fmt: skip
+
+
+# -- programs
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program of a program file, with what its heading says."""
+
+    number: int
+    slug: str
+    text: str
+    since: tuple[int, ...] = (3, 11)
+    until: tuple[int, ...] = (99,)
+    modes: tuple[str, ...] = ()
+    watch: str = "all"
+    raises: tuple[str, ...] = ()
+    refused: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.number}-{self.slug}"
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The ways in which it is watched on the running version of CPython."""
+        if self.watch == "none":
+            return ("none",)
+        return WATCHES if sys.version_info >= (3, 12) else WATCHES[:-1]
+
+    def excuse(self, mode: str = "") -> str | None:
+        """Why it is not run here in this mode, or None."""
+        if sys.version_info[: len(self.since)] < self.since:
+            return f"needs CPython {'.'.join(map(str, self.since))}"
+        if sys.version_info[: len(self.until)] > self.until:
+            return f"promised up to CPython {'.'.join(map(str, self.until))}"
+        if mode and self.modes and mode not in self.modes:
+            return f"makes sense only in the modes {', '.join(self.modes)}"
+        return None
+
+
+def read_programs(path: Path) -> list[Program]:
+    """The programs of one file. Raises ValueError for a heading that is not understood."""
+    programs = []
+    _, *chunks = re.split(r"^=== ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for chunk in chunks:
+        heading, _, text = chunk.partition("\n")
+        number, slug, *settings = heading.split()
+        options: dict[str, Any] = dict(setting.split("=", 1) for setting in settings)
+        for key in ("since", "until"):
+            if key in options:
+                options[key] = tuple(map(int, options[key].split(".")))
+        for key in ("modes", "raises"):
+            if key in options:
+                options[key] = tuple(options[key].split(","))
+        programs.append(Program(int(number), slug, text, **options))
+    if len({program.id for program in programs}) != len(programs):
+        raise ValueError(f"{path}: a program id stands there twice")
+    return programs
+
+
+# -- what is seen of one run
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one run of a program showed to the outside, addresses and folders taken out."""
+
+    results: list[str] = field(default_factory=list)
+    output: str = ""
+    warnings: list[str] = field(default_factory=list)
+    unraisable: list[str] = field(default_factory=list)
+    events: list[tuple[object, ...]] = field(default_factory=list)
+
+
+def differences(plain: Seen, other: Seen) -> list[str]:
+    """One line for each thing that was seen differently; an empty list when nothing was."""
+    found = []
+    for name in ("results", "output", "warnings", "unraisable", "events"):
+        left, right = getattr(plain, name), getattr(other, name)
+        if left == right:
+            continue
+        if name == "output":
+            left, right = left.splitlines(), right.splitlines()
+        unequal = (i for i, (one, two) in enumerate(zip(left, right, strict=False)) if one != two)
+        at = next(unequal, min(len(left), len(right)))
+        show = [side[at] if at < len(side) else "(nothing)" for side in (left, right)]
+        sizes = f"{name}[{at}] of {len(left)} and {len(right)}"
+        found.append(f"{sizes}\n    plain: {show[0]}\n    other: {show[1]}")
+    return found
+
+
+def run(
+    program: Program,
+    folder: Path,
+    rewrite: Callable[[Any], Any] = lambda target: target,
+    watch: str = "none",
+    between: Callable[[], None] = lambda: None,
+) -> Seen:
+    """Runs a program from a real file and calls its ``main()`` twice.
+
+    folder   where the program's file is written; both runs that are compared take the same one
+    rewrite  what is done with each target that the program observes; gives what takes its place
+    watch    "none", "trace" (sys.settrace), "profile" (sys.setprofile) or "monitor" (sys.monitoring)
+    between  called after the first ``main()``
+    """
+    name = f"program_{program.number}_{program.slug.replace('-', '_')}"
+    path = folder / f"{name}.py"
+    if not path.exists():
+        path.write_text(program.text, encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the compiler says of the program itself is not of interest
+        code = compile(program.text, str(path), "exec", dont_inherit=True)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+
+    def observe(target: Any) -> Any:  # the same function in every run, for those that watch calls
+        return rewrite(target)
+
+    module.__dict__["observe"] = observe
+    seen = Seen()
+    clean = _cleaner(folder)
+
+    def attempt(action: Callable[[], object]) -> bool:
+        try:
+            value = action()
+            text = "returned " + repr(value)
+            del value
+        except BaseException as error:
+            text = f"raised {type(error).__name__} {error.args!r}\n{_traceback_of(error, str(path))}"
+        seen.results.append(clean(text))
+        return text.startswith("returned")
+
+    def everything() -> None:
+        if attempt(lambda: exec(code, module.__dict__)):
+            attempt(lambda: module.main())
+            between()
+            attempt(lambda: module.main())
+
+    sys.modules[name] = module
+    stdout, old_hook, old_name = io.StringIO(), sys.unraisablehook, module.__name__
+    sys.unraisablehook = lambda args: seen.unraisable.append(
+        clean(f"{args.err_msg} {args.object!r}: {args.exc_type.__name__}({args.exc_value})")
+    )
+    try:
+        with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(stdout):
+            warnings.simplefilter("always")
+            with _watching(watch, str(path), seen.events):
+                everything()
+            module.__dict__.clear()
+            gc.collect(1)
+    finally:
+        sys.unraisablehook = old_hook
+        del sys.modules[old_name]
+    seen.output = clean(stdout.getvalue())
+    for each in caught:
+        place = f"{Path(each.filename).name}:{each.lineno}"
+        seen.warnings.append(clean(f"{each.category.__name__}: {each.message} ({place})"))
+    return seen
+
+
+def _cleaner(folder: Path) -> Callable[[str], str]:
+    def clean(text: str) -> str:
+        return re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text.replace(str(folder), "FOLDER"))
+
+    return clean
+
+
+def _traceback_of(error: BaseException, path: str) -> str:
+    """The formatted traceback, carets and chained exceptions included, from the program's first frame on."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next
+    return "".join(traceback.TracebackException(type(error), error, tb).format())
+
+
+@contextlib.contextmanager
+def _watching(watch: str, path: str, events: list[tuple[object, ...]]) -> Iterator[None]:
+    """Notes in ``events`` what happens in frames of the file ``path`` while the block runs."""
+    if watch == "none":
+        yield
+    elif watch == "trace":
+        lines = _Lines()
+
+        def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
+            if frame.f_code.co_filename != path:
+                return None
+            kind = arg[0] if event == "exception" else None
+            # Whether a for loop shows the StopIteration of a generator depends on how warm the loop is.
+            if not (kind and issubclass(kind, StopIteration)) and lines.is_news(frame, event):
+                events.append((event, frame.f_code.co_name, frame.f_lineno, kind and kind.__name__))
+            return trace
+
+        sys.settrace(trace)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
+    elif watch == "profile":
+
+        def profile(frame: types.FrameType, event: str, arg: Any) -> None:
+            if frame.f_code.co_filename == path:
+                callee = arg.__qualname__ if event.startswith("c_") else None
+                events.append((event, frame.f_code.co_name, frame.f_lineno, callee))
+
+        sys.setprofile(profile)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+    else:
+        with _monitoring(path, events):
+            yield
+
+
+class _Lines:
+    """Tells when a frame reports the line again in which it was already.
+
+    CPython 3.12 does that where a jump leads to the instruction after a call of a Python function. A probe in
+    between, or a function that is not written in Python, make it stop, so it is not compared.
+    """
+
+    def __init__(self) -> None:
+        self.at: dict[int, int] = {}
+
+    def is_news(self, frame: types.FrameType, event: str) -> bool:
+        """Whether an event in this frame is to be noted."""
+        if sys.version_info[:2] != (3, 12):
+            return True
+        if event in ("call", "PY_START", "PY_RESUME", "PY_THROW"):
+            self.at.pop(id(frame), None)  # an older frame may have had the same address
+        if event.lower() != "line":
+            return True
+        known, self.at[id(frame)] = self.at.get(id(frame)), frame.f_lineno
+        return known != frame.f_lineno
+
+
+@contextlib.contextmanager
+def _monitoring(path: str, events: list[tuple[object, ...]]) -> Iterator[None]:
+    monitoring = sys.monitoring  # type: ignore[attr-defined]
+    monitoring.use_tool_id(_TOOL, "recompyle tests")
+    mask, lines = 0, _Lines()
+
+    def callback(event: str) -> Callable[..., None]:
+        def note(code: types.CodeType, *details: Any) -> None:
+            if code.co_filename != path:
+                return
+            if not lines.is_news(sys._getframe(1), event):
+                return
+            detail = None
+            if event == "LINE":
+                detail = details[0]
+            elif event in ("CALL", "C_RETURN", "C_RAISE"):
+                detail = getattr(details[1], "__qualname__", type(details[1]).__name__)
+            elif event in ("RAISE", "PY_UNWIND", "PY_THROW"):
+                detail = type(details[1]).__name__
+            events.append((event, code.co_name, detail))
+
+        return note
+
+    for event in _MONITORED:
+        number = getattr(monitoring.events, event)
+        monitoring.register_callback(_TOOL, number, callback(event))
+        # C_RETURN and C_RAISE are switched by CALL.
+        mask |= 0 if event in ("C_RETURN", "C_RAISE") else number
+    monitoring.set_events(_TOOL, mask)
+    try:
+        yield
+    finally:
+        monitoring.set_events(_TOOL, 0)
+        for event in _MONITORED:
+            monitoring.register_callback(_TOOL, getattr(monitoring.events, event), None)
+        monitoring.free_tool_id(_TOOL)
+
+
+# -- code objects
+
+_METADATA = (
+    "co_name", "co_qualname", "co_filename", "co_firstlineno", "co_varnames", "co_cellvars", "co_freevars",
+    "co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_names",
+)  # fmt: skip
+
+_JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
+
+# What a rewrite may add. Everything else that is new is a fault. Jumps follow from the compiler's layout, and
+# so does TO_BOOL: from 3.13 on it is part of a comparison only if no probe stands in between.
+_ADDED = {
+    "LOAD_CONST", "BINARY_SUBSCR", "BINARY_OP", "UNARY_INVERT", "POP_TOP", "NOP", "COPY",
+    "PUSH_NULL", "PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "SWAP", "SEND", "CALL_INTRINSIC_1",
+    "TO_BOOL", *(dis.opname[number] for number in _JUMPS),
+}  # fmt: skip
+
+_WIDEST = 10_000  # no program of ours has a line as wide as this
+
+_UNINTERESTING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "RESUME", "RESUME_CHECK"}
+
+Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
+
+_JOINED = ("one instruction with its neighbour",)
+
+
+def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
+    """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
+
+    Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
+    not according to their length; jumps by their line alone, since it joins them in several ways.
+    """
+    where = old.co_qualname
+    found = [
+        f"{where}: {name} {getattr(old, name)!r} became {getattr(new, name)!r}"
+        for name in _METADATA
+        if getattr(old, name) != getattr(new, name)
+    ]
+    lines = [{line for _, _, line in code.co_lines() if line is not None} for code in (old, new)]
+    if lines[0] != lines[1]:
+        found.append(f"{where}: lines {sorted(lines[0])} became {sorted(lines[1])}")
+    for line, end_line, column, end_column in new.co_positions():
+        if max(column or 0, end_column or 0) > _WIDEST or (line or 0) > (end_line or 1 << 30):
+            found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
+    before, after = _units(old), _units(new)
+    unplaced = {unit[:2] for unit in after}
+    for unit in sorted(before, key=repr):
+        if unit[2] is _JOINED:
+            continue
+        joined = (*unit[:2], _JOINED) in after
+        if unit not in after and not joined and (unit[2] is not None or unit[:2] not in unplaced):
+            same = [other[2] for other in after if other[:2] == unit[:2]]
+            found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
+    known = {unit[:2] for unit in before}
+    for unit in sorted(after, key=repr):
+        if unit[:2] not in known and unit[0] not in _ADDED:
+            found.append(f"{where}: instruction {unit} is new")
+    nested = [[c for c in code.co_consts if isinstance(c, types.CodeType)] for code in (old, new)]
+    if [c.co_qualname for c in nested[0]] != [c.co_qualname for c in nested[1]]:
+        found.append(f"{where}: nested code {nested[0]} became {nested[1]}")
+    for inner in zip(*nested, strict=False):
+        found += code_differences(*inner)
+    return found
+
+
+def _units(code: types.CodeType) -> set[Unit]:
+    """The instructions of a code object as (operation, argument, position).
+
+    Where the compiler joined two accesses of local variables into one instruction they are taken apart again,
+    without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
+    """
+    units: set[Unit] = set()
+    for instruction in dis.get_instructions(code):
+        operation, value = instruction.opname, instruction.argval
+        if operation in _UNINTERESTING:
+            continue
+        place = tuple(instruction.positions) if instruction.positions else ()
+        if isinstance(value, tuple) and operation.count("_FAST") == 2:
+            first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
+            for each in ((first, repr(value[0])), (second, repr(value[1]))):
+                units |= {(*each, None), (*each, _JOINED)}
+            continue
+        if operation.startswith("LOAD_FAST_BORROW"):
+            operation = "LOAD_FAST"
+        if operation in ("LOAD_FAST", "STORE_FAST"):
+            units.add((operation, repr(value), None))
+        if isinstance(value, types.CodeType):
+            argument = value.co_qualname
+        elif instruction.opcode in _JUMPS:
+            argument, place = "", place[:1]
+        elif operation in ("LOAD_CONST", "RETURN_CONST"):
+            shown = sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
+            argument = f"{type(value).__name__} {shown}"
+        else:
+            argument = repr(value)
+        units.add((operation, argument, place))
+    return units
+
+
+# -- reports of the profiler
+
+
+def accounting_faults(report: Any) -> list[str]:
+    """What does not add up in a report of one run; an empty list when everything does."""
+    faults = []
+    top = [row for row in report.calls if row.inside is None]
+    if sum(row.total_ns for row in top) + report.more.total_ns != report.calls_ns:
+        faults.append(f"{[row.total_ns for row in top]} + {report.more} is not {report.calls_ns}")
+    if report.calls_ns + report.own_ns != report.total_ns:
+        faults.append(f"calls {report.calls_ns} + own code {report.own_ns} is not {report.total_ns}")
+    ids = {row.id for row in report.calls}
+    for row in report.calls:
+        if row.count < 1 or not 0 <= row.max_ns <= row.total_ns or not 0 <= row.max_index < row.count:
+            faults.append(f"impossible numbers: {row}")
+        if row.errors > row.count or (row.errors > 0) != (row.last_error is not None):
+            faults.append(f"impossible errors: {row}")
+        if row.inside is not None and row.inside not in ids and not report.more.sites:
+            faults.append(f"inside a row that is not there: {row}")
+    return faults
+
+
+def rows_of(report: Any) -> dict[str, Any]:
+    """The rows of a report by their source text. Raises ValueError where two rows have the same text."""
+    rows = {row.source: row for row in report.calls}
+    if len(rows) != len(report.calls):
+        raise ValueError(f"two rows have one text: {[row.source for row in report.calls]}")
+    return rows
+
+
+def counts_of(report: Any) -> dict[str, int]:
+    """How often each call of a report ran, by its source text; rows of one text are added up."""
+    counts: dict[str, int] = {}
+    for row in report.calls:
+        counts[row.source] = counts.get(row.source, 0) + row.count
+    return counts
+
+
+def load_programs(folder: Path) -> Sequence[Program]:
+    """All programs of a folder's ``.txt`` files, by number."""
+    programs = [program for path in sorted(folder.glob("*.txt")) for program in read_programs(path)]
+    return sorted(programs, key=lambda program: program.number)
