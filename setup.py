@@ -40,7 +40,7 @@ def compiler_flags():
     """Flags for the compiler and the linker, as two lists."""
     if sys.platform == "win32":
         return ["/std:c11", "/O2"], []
-    flags = ["-std=gnu11", "-fvisibility=hidden", "-Wno-unused-function"]
+    flags = ["-std=gnu11", "-DCYTHON_USE_MODULE_STATE=1", "-DCYTHON_USE_TYPE_SPECS=1", "-fvisibility=hidden", "-Wno-unused-function"]
     link = []
     # Thread-local data in an extension is otherwise reached by a call; see docs/explanation/overhead.md.
     flags += ["-ftls-model=initial-exec"] if sys.platform.startswith("linux") else []
@@ -74,6 +74,7 @@ setup(
             "language_level": "3",
             "embedsignature": True,
             "freethreading_compatible": True,
+            "subinterpreters_compatible": "own_gil",
             "linetrace": COVERAGE,
         },
         nthreads=0,

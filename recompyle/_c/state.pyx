@@ -1,9 +1,8 @@
 """The one owner of what a process has once: its clocks, its table of suspended runs, one record a thread.
 
-Other extensions fetch a pointer here once and then work on it with the core's inline functions.
+Other extensions fetch a pointer here once and then work on it with the core's inline functions. All of it is shared by
+the interpreters of a process, each of which may have a lock of its own: what is here guards itself.
 """
-
-import threading
 
 from cpython.object cimport PyObject
 
@@ -12,22 +11,25 @@ from recompyle._c.rcp_clock cimport (
     RCP_CLOCK_WANT_AUTO,
     RCP_CLOCK_WANT_SYSTEM,
     RCP_CLOCK_WANT_TSC,
-    rcp_clock_init,
     rcp_clock_name,
     rcp_clock_t,
 )
-from recompyle._c.rcp_stack cimport rcp_table_init, rcp_table_t
+from recompyle._c.rcp_stack cimport rcp_table_t
 
 cdef extern from *:
     """
     #include <pthread.h>
     #include <stdlib.h>
+    #include "rcp_errno.h"
     #include "thread.h"
 
     static pthread_key_t recompyle_key;
     static rcp_table_t recompyle_table;
     static pthread_mutex_t recompyle_spare_lock = PTHREAD_MUTEX_INITIALIZER;
     static recompyle_thread_t *recompyle_spare;  /* records whose threads have ended */
+    static pthread_mutex_t recompyle_clock_lock = PTHREAD_MUTEX_INITIALIZER;
+    static rcp_clock_t recompyle_clocks[3];
+    static char recompyle_clock_ready[3];
 
     static recompyle_thread_t *recompyle_new_thread(void)
     {
@@ -61,6 +63,7 @@ cdef extern from *:
     /* fork() copies what these locks guard as it is: nobody may be in the midst of changing it. */
     static void recompyle_before_fork(void)
     {
+        pthread_mutex_lock(&recompyle_clock_lock);
         pthread_mutex_lock(&recompyle_spare_lock);
         rcp_table_fork_begin(&recompyle_table);
     }
@@ -69,16 +72,44 @@ cdef extern from *:
     {
         rcp_table_fork_end(&recompyle_table);
         pthread_mutex_unlock(&recompyle_spare_lock);
+        pthread_mutex_unlock(&recompyle_clock_lock);
     }
 
-    static int recompyle_init_threads(void)
+    static int recompyle_init_result;
+
+    static void recompyle_init_once(void)
     {
-        return pthread_key_create(&recompyle_key, recompyle_thread_ends) == 0
-            && pthread_atfork(recompyle_before_fork, recompyle_after_fork, recompyle_after_fork) == 0;
+        recompyle_init_result = rcp_table_init(&recompyle_table, NULL);
+        if (recompyle_init_result == RCP_OK
+                && (pthread_key_create(&recompyle_key, recompyle_thread_ends) != 0
+                    || pthread_atfork(recompyle_before_fork, recompyle_after_fork, recompyle_after_fork) != 0))
+            recompyle_init_result = RCP_ENOMEM;
+    }
+
+    /* Every interpreter asks; the first one has it done. */
+    static int recompyle_init(void)
+    {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, recompyle_init_once);
+        return recompyle_init_result;
+    }
+
+    static int recompyle_init_clock(int index, int wanted)
+    {
+        int result = RCP_OK;
+        pthread_mutex_lock(&recompyle_clock_lock);
+        if (!recompyle_clock_ready[index]) {
+            result = rcp_clock_init(&recompyle_clocks[index], wanted);
+            recompyle_clock_ready[index] = result == RCP_OK;
+        }
+        pthread_mutex_unlock(&recompyle_clock_lock);
+        return result;
     }
     """
     rcp_table_t recompyle_table
-    int recompyle_init_threads()
+    rcp_clock_t recompyle_clocks[3]
+    int recompyle_init()
+    int recompyle_init_clock(int index, int wanted)
     recompyle_thread_t *recompyle_new_thread() nogil
     ctypedef struct pthread_key_t:
         pass
@@ -90,24 +121,16 @@ cdef extern from *:
 cdef extern from "Python.h":
     PyObject *PyThreadState_GetDict()  # borrowed; NULL if there is none
 
-cdef rcp_clock_t _clocks[3]
-_ready = {}
-_lock = threading.Lock()
 _WANTED = {"auto": (0, RCP_CLOCK_WANT_AUTO), "tsc": (1, RCP_CLOCK_WANT_TSC), "system": (2, RCP_CLOCK_WANT_SYSTEM)}
 
-check(rcp_table_init(&recompyle_table, NULL))
-if not recompyle_init_threads():
-    raise MemoryError("no key for thread-local data is left in this process")
+check(recompyle_init())
 
 
 cdef rcp_clock_t *clock_named(str name) except NULL:
     """The process's clock of that name: ``auto``, ``tsc`` or ``system``; calibrated when first asked for."""
     index, wanted = _WANTED[name]
-    with _lock:
-        if name not in _ready:
-            check(rcp_clock_init(&_clocks[<int>index], wanted))
-            _ready[name] = True
-    return &_clocks[<int>index]
+    check(recompyle_init_clock(index, wanted))
+    return &recompyle_clocks[<int>index]
 
 
 cdef rcp_table_t *table() noexcept nogil:

@@ -89,6 +89,7 @@ from recompyle._c.state cimport (
     this_thread,
 )
 
+from recompyle.profile.guard import guard
 from recompyle.profile.model import RawRun, describe_exception
 
 
@@ -99,9 +100,21 @@ cdef extern from *:
     /* This extension's own pointer to the thread's record: a pointer of one word is cheap to reach. */
     static _Thread_local recompyle_thread_t *recompyle_here;
 
+    static rcp_table_t *recompyle_runs;  /* the process's table, fetched once */
+
+    /* A probe's share of the interpreter's work, beside its clock read: a load and a slot call. An estimate for
+     * information (`probes_ns`); nothing is subtracted from any figure. */
+    #define RECOMPYLE_DISPATCH_NS 7.0
+
+    /* Types of exceptions that are told apart by name: a program that makes them without end must not grow this. */
+    #define RECOMPYLE_MOST_ERRORS 10000
+
     #define recompyle_add(counter, n) __atomic_fetch_add(&(counter), (n), __ATOMIC_RELAXED)
     """
     recompyle_thread_t *recompyle_here
+    rcp_table_t *_table "recompyle_runs"
+    const double DISPATCH_NS "RECOMPYLE_DISPATCH_NS"
+    const int MOST_ERRORS "RECOMPYLE_MOST_ERRORS"
     void recompyle_add(uint64_t counter, uint64_t n) noexcept
 
 
@@ -110,11 +123,7 @@ cdef extern from "Python.h":
     PyObject *PyEval_GetGlobals()  # borrowed
 
 
-cdef rcp_table_t *_table = table()
-
-# What is believed to be one probe's share of the interpreter's work, beside its clock read: a load and a slot
-# call. An estimate for information (`probes_ns`); nothing is subtracted from any figure.
-cdef double DISPATCH_NS = 7.0
+_table = table()
 
 
 cdef recompyle_thread_t *thread_now() noexcept:
@@ -217,7 +226,7 @@ cdef inline rcp_activation_t *activation_of(const void *mark) noexcept:
 cdef rcp_activation_t *find_activation(const void *mark) noexcept:
     """The same where the activation met last is not the one: after a generator, in another thread or greenlet."""
     cdef recompyle_thread_t *thread = recompyle_here
-    if thread == NULL or thread.state == NULL:
+    if thread == NULL or thread.state != recompyle_thread_state():  # another interpreter may have run in this thread
         thread = thread_now()
         if thread == NULL:
             return NULL
@@ -227,9 +236,11 @@ cdef rcp_activation_t *find_activation(const void *mark) noexcept:
 
 cdef rcp_activation_t *owner_of_nested(Profiled owner, const void **frame) noexcept:
     """The activation that nested code runs in: of the same function, and among the callers of its frame."""
-    cdef recompyle_thread_t *thread = recompyle_here if recompyle_here != NULL else thread_now()
-    if thread == NULL:
-        return NULL
+    cdef recompyle_thread_t *thread = recompyle_here
+    if thread == NULL or thread.state != recompyle_thread_state():
+        thread = thread_now()
+        if thread == NULL:
+            return NULL
     frame[0] = frame_now(thread)
     cdef rcp_activation_t *activation = rcp_current_of(&thread.runs, <const void *>owner)
     if activation != NULL and recompyle_is_caller(frame[0], activation.frame):
@@ -427,7 +438,6 @@ cdef class NestedUnwind(Probe):
 _error_numbers = {}
 _error_names = [None]
 _errors_lock = threading.Lock()
-cdef int MOST_ERRORS = 10_000  # a program that makes exception types without end must not grow this without end
 
 
 cdef uint32_t error_number(exception) noexcept:
@@ -538,8 +548,14 @@ cdef inline void end_run(Profiled owner, rcp_activation_t *activation, uint64_t 
 
 cdef void finish(Profiled owner, rcp_activation_t *activation, uint64_t now, exception) noexcept:
     """Turn an activation into a raw run, give it back, and have the report delivered."""
-    cdef bint left = False
+    cdef bint left = False, nested = True
     try:
+        nested = guard.making
+        if nested:
+            if rcp_gate_slow(&owner.gate, rcp_run_ticks(activation, now)):
+                owner.count_slow()
+            return
+        guard.making = True
         run = _raw_run(owner, activation, now, exception)
         rcp_leave(&recompyle_here.runs, _table, activation)
         left = True
@@ -551,6 +567,8 @@ cdef void finish(Profiled owner, rcp_activation_t *activation, uint64_t now, exc
     finally:
         if not left:
             rcp_leave(&recompyle_here.runs, _table, activation)
+        if not nested:
+            guard.making = False
 
 
 cdef deliver(Profiled owner, run):

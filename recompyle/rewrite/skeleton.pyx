@@ -16,13 +16,13 @@ from recompyle.rewrite.source import find, quietly
 _CodeType = type(compile("", "", "exec"))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-cdef int _FUTURES = 0
+_FUTURES = 0
 for _name in __future__.all_feature_names:
     _FUTURES |= getattr(__future__, _name).compiler_flag
 
-cdef int CO_NESTED = 0x10
-cdef int CO_ITERABLE_COROUTINE = 0x100  # set on a copy of the code by types.coroutine, never by the compiler
-cdef int CO_METHOD = 0x8000000  # 3.14: directly in a class, which a generic method is not
+CO_NESTED = 0x10
+CO_ITERABLE_COROUTINE = 0x100  # set on a copy of the code by types.coroutine, never by the compiler
+CO_METHOD = 0x8000000  # 3.14: directly in a class, which a generic method is not
 
 _HERE = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
 

@@ -14,10 +14,11 @@ from recompyle.rewrite.skeleton import Context
 
 # Columns from here on are no columns but numbers of placeholders. They must be positive: debug builds of
 # CPython assert that, and 3.13.0 miscompiles code with location -1.
-cdef int MARKER = 1 << 24
+cdef enum:
+    MARKER = 1 << 24
 
 # Imaginary part of every placeholder; the real part is its number.
-cdef double MAGIC = 7.2360679774997896964e-301
+MAGIC = 7.2360679774997896964e-301
 
 
 class Placeholder:

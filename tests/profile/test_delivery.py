@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Iterator
@@ -18,10 +19,11 @@ from typing import Any
 
 import pytest
 
-from recompyle.profile import delivery, ring, sinks
+import recompyle
+from recompyle.profile import control, delivery, ring, sinks
 from recompyle.profile.delivery import deliver, get_sinks, set_sinks
 from recompyle.profile.limits import Options
-from recompyle.profile.model import SlowCall
+from recompyle.profile.model import RawRun, SlowCall
 
 MS = 1_000_000
 
@@ -445,3 +447,35 @@ def test_log_record_comes_from_the_slow_thread(
     assert [record.threadName for record in caplog.records] == ["worker-5"]
     assert caplog.records[0].levelno == logging.WARNING
     assert delivery.get_sinks()
+
+
+def test_report_makes_no_reports_of_what_makes_it() -> None:
+    """Making a report calls functions that are profiled themselves: their runs count, and that is all."""
+    helpers = [control.deliver, SlowCall.build, RawRun._replace]
+    own: list[SlowCall] = []
+    ring.clear()
+    recompyle.apply("textwrap:dedent", recompyle.ProfileCalls(0, above_callback=own.append))
+    for helper in helpers:
+        recompyle.apply(helper, recompyle.ProfileCalls(0))
+    try:
+        for _ in range(3):
+            textwrap.dedent(" a")
+        counted = {each.function: (each.runs, each.slow_runs) for each in control.stats()}
+    finally:
+        recompyle.restore()
+    assert [report.function for report in own] == ["textwrap:dedent"] * 3
+    assert [report.function for report in ring.recent()] == ["textwrap:dedent"] * 3
+    assert counted["recompyle.profile.control:deliver"] == (3, 3)
+    assert counted["recompyle.profile.model:SlowCall.build"] == (3, 3)
+
+
+def test_callback_makes_reports_of_its_own() -> None:
+    """What a callback calls is the program's own code again: its slow calls go to the ring."""
+    ring.clear()
+    recompyle.apply("textwrap:dedent", recompyle.ProfileCalls(0, above_callback=lambda report: json.dumps([1])))
+    recompyle.apply("json:dumps", recompyle.ProfileCalls(0))
+    try:
+        textwrap.dedent(" a")
+    finally:
+        recompyle.restore()
+    assert [report.function for report in ring.recent()] == ["json:dumps", "textwrap:dedent"]
