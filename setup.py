@@ -21,6 +21,9 @@ SANITIZE = os.environ.get("RECOMPYLE_SANITIZE", "")
 COVERAGE = os.environ.get("RECOMPYLE_COVERAGE") == "1"
 DEBUG = os.environ.get("RECOMPYLE_DEBUG") == "1"
 
+# Types and globals belong to the interpreter that imports them, so that there may be several. Costs no time in a probe.
+PER_INTERPRETER = [("CYTHON_USE_MODULE_STATE", "1"), ("CYTHON_USE_TYPE_SPECS", "1")]
+
 # module -> the core's sources it calls out of line
 MODULES = {
     "recompyle._c.check": ["errno"],
@@ -40,7 +43,7 @@ def compiler_flags():
     """Flags for the compiler and the linker, as two lists."""
     if sys.platform == "win32":
         return ["/std:c11", "/O2"], []
-    flags = ["-std=gnu11", "-DCYTHON_USE_MODULE_STATE=1", "-DCYTHON_USE_TYPE_SPECS=1", "-fvisibility=hidden", "-Wno-unused-function"]
+    flags = ["-std=gnu11", "-fvisibility=hidden", "-Wno-unused-function"]
     link = []
     # Thread-local data in an extension is otherwise reached by a call; see docs/explanation/overhead.md.
     flags += ["-ftls-model=initial-exec"] if sys.platform.startswith("linux") else []
@@ -61,6 +64,7 @@ def extension(name, parts):
         [name.replace(".", "/") + ".pyx", *(f"{CORE}/src/rcp_{part}.c" for part in parts)],
         include_dirs=[f"{CORE}/include", f"{CORE}/src", "recompyle/_c"],
         depends=["setup.py", *glob(f"{CORE}/include/*.h"), *glob(f"{CORE}/src/*.h"), *glob("recompyle/_c/*.h")],
+        define_macros=PER_INTERPRETER,
         extra_compile_args=flags,
         extra_link_args=link,
     )
