@@ -253,6 +253,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="JSON file for the results")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is as Ctrl-C: nothing is left running
     entries = known.load()
     runner = Runner(options.timeout, entries)
     tasks = plan(options.modules, options.mode or list(MODES)[:3], options.short)
