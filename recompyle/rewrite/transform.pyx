@@ -128,6 +128,8 @@ cdef class _Builder:
         return load, position
 
     cdef wrap(self, copy, node, wrap, bint before):
+        if wrap.role == "bare":
+            return ast.copy_location(ast.IfExp(ast.copy_location(ast.Constant(True), node), copy, copy), node)
         load, position = self.place(node, wrap, before)
         if wrap.role == "first":
             load = ast.UnaryOp(ast.Invert(), load, **position)

@@ -1,0 +1,18 @@
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, TypeVar
+
+from recompyle._c.probe import Probe
+
+Raised = TypeVar("Raised", bound=BaseException)
+
+class Tidy:
+    functions: tuple[FunctionType, ...]
+    def __init__(self, functions: tuple[FunctionType, ...]) -> None: ...
+    def __call__(self, exception: BaseException) -> None: ...
+
+class CleanProbe(Probe):
+    def __init__(self, functions: tuple[FunctionType, ...], label: str) -> None: ...
+
+def functions_behind(wrapper: Callable[..., Any]) -> tuple[FunctionType, ...]: ...
+def clean_traceback(exception: Raised) -> Raised: ...
