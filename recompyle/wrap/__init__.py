@@ -1,9 +1,8 @@
 """Every call of a function goes through a wrapper, and tracebacks stay as the user wrote the program."""
 
 from recompyle.wrap.decorator import rewrite_wrap_calls
-from recompyle.wrap.hooks import ExceptHook, install_excepthook
+from recompyle.wrap.hooks import ExceptHook, clean_traceback, install_excepthook
 from recompyle.wrap.passes import CallExtras, WrapCalls
-from recompyle.wrap.tracebacks import clean_traceback
 
 __all__ = [
     "CallExtras",

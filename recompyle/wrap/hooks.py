@@ -1,11 +1,30 @@
-"""Clean tracebacks where uncaught exceptions are printed."""
+"""Clean tracebacks, by hand and where uncaught exceptions are printed."""
 
 import sys
 import threading
+from typing import Any, TypeVar
 
-from recompyle.wrap.tracebacks import clean_traceback
+from recompyle.wrap import tracebacks
 
-__all__ = ["ExceptHook", "install_excepthook"]
+__all__ = ["ExceptHook", "clean_traceback", "install_excepthook"]
+
+Raised = TypeVar("Raised", bound=BaseException)
+
+
+def clean_traceback(exception: Raised) -> Raised:
+    """Take the frames of wrappers out of an exception's traceback.
+
+    A wrapper's frame is one that a call wrapped by `rewrite_wrap_calls` has begun. The frames below it, of what the
+    wrapper called, stay. Causes, contexts and the exceptions of groups are cleaned too.
+
+    Parameters:
+        exception: the exception; changed in place.
+
+    Returns:
+        The same exception, for ``raise clean_traceback(error)``.
+    """
+    tracebacks.clean(exception)
+    return exception
 
 
 class ExceptHook:
@@ -22,15 +41,15 @@ class ExceptHook:
         self._sys_hook, self._threading_hook = self._uncaught, self._uncaught_in_thread
         sys.excepthook, threading.excepthook = self._sys_hook, self._threading_hook
 
-    def _uncaught(self, kind, value, traceback):
+    def _uncaught(self, kind: Any, value: Any, traceback: Any) -> None:
         if self.active and value is not None:
-            clean_traceback(value)
+            tracebacks.clean(value)
             traceback = value.__traceback__
         self._sys_before(kind, value, traceback)
 
-    def _uncaught_in_thread(self, args, /):
+    def _uncaught_in_thread(self, args: Any, /) -> None:
         if self.active and args.exc_value is not None:
-            clean_traceback(args.exc_value)
+            tracebacks.clean(args.exc_value)
             fields = args.exc_type, args.exc_value, args.exc_value.__traceback__, args.thread
             args = threading.ExceptHookArgs(fields)
         self._threading_before(args)

@@ -1,10 +1,8 @@
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any
 
 from recompyle._c.probe import Probe
-
-Raised = TypeVar("Raised", bound=BaseException)
 
 class Tidy:
     functions: tuple[FunctionType, ...]
@@ -15,4 +13,4 @@ class CleanProbe(Probe):
     def __init__(self, functions: tuple[FunctionType, ...], label: str) -> None: ...
 
 def functions_behind(wrapper: Callable[..., Any]) -> tuple[FunctionType, ...]: ...
-def clean_traceback(exception: Raised) -> Raised: ...
+def clean(exception: BaseException, only: tuple[FunctionType, ...] | None = None) -> None: ...

@@ -127,27 +127,17 @@ cdef class CleanProbe(Probe):
         self.label = label
 
     def __getitem__(self, exception):
-        _clean(exception, self.functions)
+        clean(exception, self.functions)
         return exception
 
 
-def clean_traceback(exception):
-    """Take the frames of wrappers out of an exception's traceback.
-
-    A wrapper's frame is one that a call wrapped by `rewrite_wrap_calls` has begun. The frames below it, of what the
-    wrapper called, stay. Causes, contexts and the exceptions of groups are cleaned too.
+def clean(exception, only=None):
+    """Take the frames of wrappers out of an exception, its causes, contexts and parts.
 
     Parameters:
-        exception: the exception; changed in place.
-
-    Returns:
-        The same exception, for ``raise clean_traceback(error)``.
+        exception: changed in place.
+        only: functions; frames of others stay. None: those of all wrappers go.
     """
-    _clean(exception, None)
-    return exception
-
-
-cdef _clean(exception, only):
     for each in _chain(exception):
         head = each.__traceback__
         if head is None:

@@ -85,13 +85,13 @@ class Runner:
 def example(table):
     runner = Runner()
     result = runner.run(some_arg=5)
-    table["a"].run(1)
+    table['a'].run(1)
     return int(result)
 
 
 @wrap_calls(wrapper=tell, whitelist={"table[a].run", "int"})
 def other(table):
-    return int(table["a"].run(2)) + len(str(1))
+    return int(table['a'].run(2)) + len(str(1))
 
 
 table = {"a": Runner()}
@@ -101,8 +101,8 @@ TOLD = """\
 26 Runner()
 27 runner.run(some_arg=5)
 29 int(result)
-34 table["a"].run(2)
-34 int(table["a"].run(2))
+34 table['a'].run(2)
+34 int(table['a'].run(2))
 16 int(x)
 21 cls()
 7 4 8 Runner
