@@ -60,8 +60,9 @@ def rewrite_wrap_calls(
 
     def decorate(target: Target) -> Target:
         applied = patch.apply(target, wrap)
-        if rewrite_details is not None and applied.function is not None:
-            rewrite_details.update(details(applied.function, applied.passes))
+        if rewrite_details is not None:
+            for function in applied.functions:
+                rewrite_details.update(details(function, applied.passes))
         return target
 
     return decorate

@@ -14,8 +14,7 @@ __all__ = ["CallExtras", "WrapCalls"]
 
 # They look at the frame that calls them, which would be the wrapper's.
 LOOK_AT_CALLER = frozenset(
-    "globals locals vars dir eval exec super breakpoint sys._getframe sys._getframemodulename "
-    "_getframe _getframemodulename inspect.currentframe inspect.stack currentframe".split()
+    ["globals", "locals", "vars", "dir", "eval", "exec", "super", "breakpoint", "sys._getframe", "sys._getframemodulename", "_getframe", "_getframemodulename", "inspect.currentframe", "inspect.stack", "currentframe"]
 )
 
 _SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous generator

@@ -70,7 +70,8 @@ def use_difflib() -> Any:
 def use_statistics() -> Any:
     data = [random.Random(3).gauss(5, 2) for _ in range(100)]
     line = statistics.linear_regression(range(100), data)
-    return statistics.mean(data), statistics.stdev(data), statistics.quantiles(data, n=10), statistics.multimode("aab"), line
+    mean, deviation = statistics.mean(data), statistics.stdev(data)
+    return mean, deviation, statistics.quantiles(data, n=10), statistics.multimode("aab"), line
 
 
 def use_argparse() -> Any:
@@ -89,7 +90,8 @@ def use_configparser() -> Any:
     parser.read_string("[a]\nx = 1\n  2\ny: ${x}3\n[b]\nz=${a:y}\nflag = yes\n")
     out = io.StringIO()
     parser.write(out)
-    return out.getvalue(), parser["b"]["z"], parser.getboolean("b", "flag"), {name: dict(parser[name]) for name in parser}
+    sections = {name: dict(parser[name]) for name in parser}
+    return out.getvalue(), parser["b"]["z"], parser.getboolean("b", "flag"), sections
 
 
 def use_csv() -> Any:
@@ -105,7 +107,8 @@ def use_decimal() -> Any:
     decimal = importlib.import_module("_pydecimal")
     with decimal.localcontext() as context:
         context.prec = 40
-        values = [decimal.Decimal(2).sqrt(), decimal.Decimal(10).ln(), decimal.Decimal("1.5") ** 3, decimal.Decimal(1) / 7]
+        number = decimal.Decimal
+        values = [number(2).sqrt(), number(10).ln(), number("1.5") ** 3, number(1) / 7]
         with pytest.raises(decimal.InvalidOperation):
             decimal.Decimal("x")
         return [str(each) for each in values], f"{values[0]:,.5f}"
@@ -116,7 +119,8 @@ def use_tokenize() -> Any:
 
 
 def use_string() -> Any:
-    return string.Template("$a ${b} $$").substitute(a=1, b=2), string.Formatter().format("{0:>{w}} {x!r}", 1, w=4, x="y")
+    filled = string.Template("$a ${b} $$").substitute(a=1, b=2)
+    return filled, string.Formatter().format("{0:>{w}} {x!r}", 1, w=4, x="y")
 
 
 USES: dict[str, tuple[list[str], Callable[[], Any]]] = {
