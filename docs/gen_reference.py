@@ -26,6 +26,7 @@ INNER = {
     "SlowCall.build",
     "ProfileCalls.from_options",
     "ExceptHook.__init__",
+    "CallExtras.of",
     "Patch.__init__",
     "Preview.__init__",
     "Cursor.__init__",

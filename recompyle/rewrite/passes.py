@@ -108,11 +108,19 @@ class Pass:
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node: ``role`` is ``through``, ``first``, ``mark`` or ``bare`` (no probe at all)."""
+    """One request about one node.
+
+    Attributes:
+        role: as of `recompyle.rewrite.transform.Placeholder`, or ``bare``: no probe, only hidden from the compiler.
+        probe: what shall stand there.
+        label: shown in `preview`.
+        instead: see `Cursor.callee`.
+    """
 
     role: str
     probe: object
     label: str
+    instead: tuple[object, object] | None = None
 
 
 class Plan:
@@ -121,6 +129,7 @@ class Plan:
     Attributes:
         inner: ``id(node)`` to wraps that belong to the node itself.
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
+        callees: ``id(call)`` to wraps round what it calls; they go round all others.
         marks: ``id(statement)`` to marks before it.
         nodes: ``id(node)`` to node, for every node with a request.
         unrolled: callees that the compiler would look at, were they to stand bare; see `Cursor.callee`.
@@ -131,6 +140,7 @@ class Plan:
     def __init__(self):
         self.inner = {}
         self.outer = {}
+        self.callees = {}
         self.marks = {}
         self.nodes = {}
         self.unrolled = []
@@ -264,7 +274,7 @@ class Cursor:
             raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
         self._plan.request(self._plan.inner, node, Wrap("through", probe, label))
 
-    def callee(self, node, probe, label: str = "callee") -> None:
+    def callee(self, node, probe, label: str = "callee", instead=None) -> None:
         """Let what is called pass through ``probe[callee]``, and call what that returns.
 
         A method is fetched from its object first: ``probe[x.m](a)``. Arguments are evaluated afterwards, as ever.
@@ -273,6 +283,9 @@ class Cursor:
             node: Call.
             probe: probe with ``__getitem__``.
             label: shown in `preview`.
+            instead: a pair of a function and an object: where the compiler needs no other form for it, the code may
+                say ``function(callee, object, ...)`` in place of ``probe[callee](...)``, which is faster. The two
+                must do the same.
 
         Raises:
             PassError: the pass is not of level ``"value"``, or see `why_not_callee`.
@@ -284,7 +297,7 @@ class Cursor:
             raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be called through a probe: {reason}")
         if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
             self._plan.unrolled.append(node.func)
-        self._plan.request(self._plan.inner, node.func, Wrap("through", probe, label))
+        self._plan.request(self._plan.callees, node, Wrap("through", probe, label, instead))
 
     def mark(self, statement, probe, label: str = "mark") -> None:
         """Run ``~probe`` before a statement.

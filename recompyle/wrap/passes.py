@@ -1,46 +1,32 @@
 """Where the wrapper goes: round every call."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection
+from types import FunctionType, MethodType
 from typing import Any
 
 from recompyle import inject
 from recompyle.rewrite.names import CallFilter, dotted
-from recompyle.rewrite.passes import Pass, Site, is_super
+from recompyle.rewrite.passes import Pass, is_super
+from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 from recompyle.wrap.tracebacks import CleanProbe, Tidy, functions_behind
 
-__all__ = ["CallExtras", "WrapCalls"]
+__all__ = ["WrapCalls"]
 
 # They look at the frame that calls them, which would be the wrapper's.
 LOOK_AT_CALLER = frozenset(
-    ["globals", "locals", "vars", "dir", "eval", "exec", "super", "breakpoint", "sys._getframe", "sys._getframemodulename", "_getframe", "_getframemodulename", "inspect.currentframe", "inspect.stack", "currentframe"]
+    (
+        *("globals", "locals", "vars", "dir", "eval", "exec", "super", "breakpoint"),
+        *("sys._getframe", "sys._getframemodulename", "_getframe", "_getframemodulename"),
+        *("inspect.currentframe", "inspect.stack", "currentframe"),
+    )
 )
 
+# Wrappers that may stand in the code themselves, with no probe between. Who compares code objects compares and
+# hashes their constants, which must run no code of the user's.
+DIRECT: tuple[type, ...] = (FunctionType, MethodType)
+
 _SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous generator
-
-
-class CallExtras(Site, Mapping[str, Any]):
-    """What a wrapper gets to know of the call: one constant object for each place in the source.
-
-    It has the attributes of a `Site`, and it is a mapping with two keys: ``"ln_range"``, the first and the last
-    line, and ``"source"``.
-    """
-
-    __slots__ = ()
-
-    def __getitem__(self, key: str) -> Any:
-        if key == "ln_range":
-            return self.line, self.end_line
-        if key == "source":
-            return self.source
-        raise KeyError(key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("ln_range", "source"))
-
-    def __len__(self) -> int:
-        return 2
 
 
 class WrapCalls(Pass):
@@ -97,8 +83,11 @@ class WrapCalls(Pass):
             at.skip(node, reason)
             return
         site = at.site(node, "call", name)
-        extras = CallExtras(*(getattr(site, field.name) for field in fields(site)))
-        at.callee(node, CallProbe(self.wrapper, extras, self._tidy, f"call_{site.id}"), f"call_{site.id}")
+        extras = CallExtras.of(site, self.wrapper)
+        label = f"call_{site.id}"
+        direct = self._tidy is None and isinstance(self.wrapper, DIRECT)  # without a probe nobody tidies up
+        instead = (self.wrapper, extras) if direct else None
+        at.callee(node, CallProbe(self.wrapper, extras, self._tidy, label), label, instead)
 
     def edits(self, code, at, nested):
         if not self._late:

@@ -9,6 +9,7 @@ import types
 
 from recompyle._c.probe cimport Probe
 from recompyle.rewrite import origin
+from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 
 _FUNCTION = types.FunctionType
@@ -157,6 +158,7 @@ def clean(exception, only=None):
 
 cdef _wrappers_in(code, only):
     """The functions behind the wrappers that calls of a code object go through: all of them, or some only."""
-    wrappers = {id(each.wrapper): each.wrapper for each in code.co_consts if type(each) is CallProbe}
+    extras = [each.extras if type(each) is CallProbe else each for each in code.co_consts]
+    wrappers = {id(each._wrapper): each._wrapper for each in extras if type(each) is CallExtras}
     found = [function for wrapper in wrappers.values() for function in functions_behind(wrapper)]
     return found if only is None else [each for each in found if any(each is one for one in only)]

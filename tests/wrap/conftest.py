@@ -8,10 +8,14 @@ import pytest
 from helpers import CallLog
 
 import recompyle
+from recompyle.wrap import passes
 
 
-@pytest.fixture
-def log() -> CallLog:
+@pytest.fixture(params=["through a probe", "direct"])
+def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> CallLog:
+    """A wrapper, as an object that probes lead to and as one that stands in the code itself."""
+    if request.param == "direct":
+        monkeypatch.setattr(passes, "DIRECT", (CallLog,))
     return CallLog()
 
 

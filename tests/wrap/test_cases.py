@@ -1,6 +1,7 @@
 """Each hard case of the AST writer, every call going through a wrapper that hands on: nothing may differ.
 
-The wrapper's frames are hidden, so tracebacks must be equal to the letter. The programs are also traced; calls of
+The wrapper's frames are hidden, or cleaned away when the program ends, so tracebacks must be equal to the letter. Not
+hidden, the wrapper stands in the code itself; hidden, a probe leads to it. The programs are also traced; calls of
 builtins begin in the wrapper's frame, so what `sys.setprofile` and `sys.monitoring` say of calls is not compared.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import helpers
 import pytest
 from helpers import Program, differences, load_programs, run
 
@@ -28,6 +30,8 @@ DIFFERENT = {
     160: "the callee looks at the instruction that called it, which is in the wrapper",
 }
 
+SHOWS_TRACEBACKS = {92, 93, 94}
+
 
 def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
     return call(*args, **kwargs)
@@ -36,13 +40,14 @@ def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
 class Wrapped:
     """Wraps the calls of what a program observes; refusals are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, hide: bool) -> None:
+        self.hide = hide
         self.refused: list[str] = []
         self.done = 0
 
     def observe(self, target: Any) -> Any:
         try:
-            patch = recompyle.apply(target, recompyle.WrapCalls(hand_on, hide_wrapper=True))
+            patch = recompyle.apply(target, recompyle.WrapCalls(hand_on, hide_wrapper=self.hide))
         except recompyle.RecompyleError as error:
             self.refused.append(f"{type(error).__name__}: {error}")
         else:
@@ -50,16 +55,24 @@ class Wrapped:
         return target
 
 
+@pytest.mark.parametrize("hide", [True, False], ids=["probe", "direct"])
 @pytest.mark.parametrize("watch", ["none", "trace"])
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.id)
-def test_nothing_differs(program: Program, watch: str, tmp_path: Path) -> None:
+def test_nothing_differs(
+    program: Program, watch: str, hide: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if reason := program.excuse():
         pytest.skip(reason)
     if program.number in DIFFERENT:
         pytest.skip(DIFFERENT[program.number])
     if watch not in program.watches:
         pytest.skip("the program is not to be traced")
-    wrapped = Wrapped()
+    if not hide:
+        if program.number in SHOWS_TRACEBACKS:
+            pytest.skip("the program itself looks at tracebacks, where the wrapper stands")
+        shown = helpers._traceback_of
+        monkeypatch.setattr(helpers, "_traceback_of", lambda error, path: shown(recompyle.clean_traceback(error), path))
+    wrapped = Wrapped(hide)
     plain = run(program, tmp_path, watch=watch)
     other = run(program, tmp_path, wrapped.observe, watch)
     assert differences(plain, other) == []
