@@ -30,7 +30,11 @@ DIFFERENT = {
     160: "the callee looks at the instruction that called it, which is in the wrapper",
 }
 
-SHOWS_TRACEBACKS = {92, 93, 94}
+# What differs only if the wrapper stands in the code itself and is not hidden.
+DIFFERENT_DIRECT = {
+    **dict.fromkeys((92, 93, 94), "the program itself looks at tracebacks, where the wrapper stands"),
+    150: "the wrapper is what is called, to `sys.monitoring`",
+}
 
 
 def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -68,8 +72,8 @@ def test_nothing_differs(
     if watch not in program.watches:
         pytest.skip("the program is not to be traced")
     if not hide:
-        if program.number in SHOWS_TRACEBACKS:
-            pytest.skip("the program itself looks at tracebacks, where the wrapper stands")
+        if program.number in DIFFERENT_DIRECT:
+            pytest.skip(DIFFERENT_DIRECT[program.number])
         shown = helpers._traceback_of
         monkeypatch.setattr(helpers, "_traceback_of", lambda error, path: shown(recompyle.clean_traceback(error), path))
     wrapped = Wrapped(hide)
