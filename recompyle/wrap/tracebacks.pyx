@@ -47,8 +47,16 @@ def functions_behind(wrapper):
             work += [_plain(each, "__new__"), _plain(each, "__init__")]
         else:
             work.append(_plain(type(each), "__call__"))
-        work.append(getattr(each, "__wrapped__", None))
+        work.append(_held(each))
     return tuple(found)
+
+
+cdef _held(each):
+    """What an object keeps as ``__wrapped__``. It is not asked: a proxy may have an answer to everything."""
+    try:
+        return object.__getattribute__(each, "__dict__").get("__wrapped__")
+    except AttributeError:
+        return None
 
 
 cdef _plain(kind, name):

@@ -194,6 +194,18 @@ def test_wrappers_of_many_kinds(wrapper: Any, by_hand: bool) -> None:
     assert names(clean_traceback(error) if by_hand else error) == ["shallow", "fail"]
 
 
+def test_a_wrapper_is_not_asked_what_it_wraps() -> None:
+    class Anything:
+        def __getattr__(self, name: str) -> Any:
+            return Anything()
+
+        def __call__(self, call: Any, extras: Any, /, *args: Any) -> Any:
+            return call(*args)
+
+    with recompyle.apply(shallow, WrapCalls(Anything(), hide_wrapper=True)):
+        assert names(caught(shallow)) == ["shallow", "fail"]
+
+
 def test_a_wrapper_written_in_c_has_no_frame() -> None:
     def f() -> Any:
         return fail(1)
