@@ -35,6 +35,8 @@ MODULES = {
     "recompyle.rewrite.link": [],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],
+    "recompyle.wrap.probes": [],
+    "recompyle.wrap.tracebacks": [],
     "recompyle.profile.probes": ["base", "errno", "clock", "stack", "gate", "hist"],
 }
 
@@ -63,7 +65,7 @@ def extension(name, parts):
         name,
         [name.replace(".", "/") + ".pyx", *(f"{CORE}/src/rcp_{part}.c" for part in parts)],
         include_dirs=[f"{CORE}/include", f"{CORE}/src", "recompyle/_c"],
-        depends=["setup.py", *glob(f"{CORE}/include/*.h"), *glob(f"{CORE}/src/*.h"), *glob("recompyle/_c/*.h")],
+        depends=["setup.py", *glob(f"{CORE}/include/*.h"), *glob(f"{CORE}/src/*.h"), *glob("recompyle/*/*.h")],
         define_macros=PER_INTERPRETER,
         extra_compile_args=flags,
         extra_link_args=link,

@@ -25,6 +25,7 @@ from turns import measure
 
 CASES = (
     "timed_call",
+    "wrapped_call",
     "fast_run",
     "memory",
     "rewrite_cost",

@@ -10,6 +10,8 @@ from typing import Any
 
 START: Any = None
 END: Any = None
+WRAPPER: Any = None
+EXTRAS: Any = None
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Subject:
     probed: Callable | None = None
     by_hand: Callable | None = None
     coroutine: bool = False
+    wrapped: Callable | None = None
 
     def loop(self, function: Callable) -> Callable[[Iterable[object]], object]:
         """Return `function`, one of this subject's forms, as something to call with the items."""
@@ -62,6 +65,11 @@ def function_probed(items):
         END[leaf(START[x])]
 
 
+def function_wrapped(items):
+    for x in items:
+        WRAPPER(leaf, EXTRAS, x)
+
+
 def function_by_hand(items):
     total_ns = 0
     for x in items:
@@ -79,6 +87,11 @@ def method(items):
 def method_probed(items):
     for x in items:
         END[THING.method(START[x])]
+
+
+def method_wrapped(items):
+    for x in items:
+        WRAPPER(THING.method, EXTRAS, x)
 
 
 def method_by_hand(items):
@@ -100,6 +113,11 @@ def builtin_probed(items):
         END[len(START[FEW])]
 
 
+def builtin_wrapped(items):
+    for _ in items:
+        WRAPPER(len, EXTRAS, FEW)
+
+
 def builtin_by_hand(items):
     total_ns = 0
     for _ in items:
@@ -117,6 +135,11 @@ def keyword(items):
 def keyword_probed(items):
     for x in items:
         END[leaf(x=START[x])]
+
+
+def keyword_wrapped(items):
+    for x in items:
+        WRAPPER(leaf, EXTRAS, x=x)
 
 
 def keyword_by_hand(items):
@@ -172,10 +195,10 @@ def twenty(items):
 
 
 CALLS = {
-    "function": Subject(function, function_probed, function_by_hand),
-    "method": Subject(method, method_probed, method_by_hand),
-    "builtin": Subject(builtin, builtin_probed, builtin_by_hand),
-    "keyword": Subject(keyword, keyword_probed, keyword_by_hand),
+    "function": Subject(function, function_probed, function_by_hand, wrapped=function_wrapped),
+    "method": Subject(method, method_probed, method_by_hand, wrapped=method_wrapped),
+    "builtin": Subject(builtin, builtin_probed, builtin_by_hand, wrapped=builtin_wrapped),
+    "keyword": Subject(keyword, keyword_probed, keyword_by_hand, wrapped=keyword_wrapped),
     "await": Subject(awaiting, awaiting_probed, awaiting_by_hand, coroutine=True),
 }
 

@@ -210,6 +210,24 @@ class WrapCallsTiming(WrapCalls):
         return self.calls - before
 
 
+class OurWrapCalls(WrapCalls):
+    """`wrap_calls` of this repository, with the same wrapper that does nothing more."""
+
+    HOME = "ours"
+
+    def instrument(self, subject):
+        from recompyle import wrap_calls
+
+        return subject.loop(wrap_calls(wrapper=self.wrapper())(copy_of(subject.bare)))
+
+
+class ByHandWrapped(Tool):
+    """The wrapper called in the source, its second argument a constant: the least that it can cost."""
+
+    def instrument(self, subject):
+        return subject.loop(with_constants(subject.wrapped, WRAPPER=WrapCalls().wrapper(), EXTRAS=Tool))
+
+
 class FlatProfile(Tool):
     """flat_profiler, built on the first recompyle; its callback for fast runs does nothing."""
 
@@ -245,6 +263,8 @@ TOOLS: dict[str, type[Tool]] = {
     "by hand": ByHand,
     "cProfile": CProfile,
     "line_profiler": LineProfiler,
+    "wrapper by hand": ByHandWrapped,
+    "recompyle wrap_calls": OurWrapCalls,
     "wrap_calls (no clock)": WrapCalls,
     "wrap_calls (timing)": WrapCallsTiming,
     "flat_profile": FlatProfile,

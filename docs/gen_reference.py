@@ -25,6 +25,8 @@ HANDED_OUT = {"Pass": ("recompyle.rewrite.passes", "Cursor")}
 INNER = {
     "SlowCall.build",
     "ProfileCalls.from_options",
+    "ExceptHook.__init__",
+    "CallExtras.of",
     "Patch.__init__",
     "Preview.__init__",
     "Cursor.__init__",

@@ -13,8 +13,19 @@ from recompyle.errors import (
 from recompyle.patch import Patch, apply, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
 from recompyle.rewrite import Pass, Preview, Site, preview, rewrite
+from recompyle.wrap import (
+    CallExtras,
+    ExceptHook,
+    WrapCalls,
+    clean_traceback,
+    install_excepthook,
+    rewrite_wrap_calls,
+    wrap_calls,
+)
 
 __all__ = [
+    "CallExtras",
+    "ExceptHook",
     "NotRewritable",
     "Pass",
     "PassError",
@@ -28,12 +39,17 @@ __all__ = [
     "SourceMismatch",
     "SourceNotFound",
     "TargetNotFound",
+    "WrapCalls",
     "__version__",
     "apply",
+    "clean_traceback",
     "flat_profile",
+    "install_excepthook",
     "preview",
     "pristine",
     "restore",
     "rewrite",
+    "rewrite_wrap_calls",
     "shallow_call_profiler",
+    "wrap_calls",
 ]

@@ -420,6 +420,26 @@ def _units(code: types.CodeType) -> set[Unit]:
     return units
 
 
+# -- wrapped calls
+
+
+@dataclass
+class CallLog:
+    """A wrapper that hands on and notes every call: source text, callee, arguments."""
+
+    calls: list[tuple[str, Any, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    extras: list[Any] = field(default_factory=list)
+
+    def __call__(self, call: Callable[..., Any], extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append((extras.source, call, args, kwargs))
+        self.extras.append(extras)
+        return call(*args, **kwargs)
+
+    @property
+    def sources(self) -> list[str]:
+        return [source for source, _, _, _ in self.calls]
+
+
 # -- reports of the profiler
 
 

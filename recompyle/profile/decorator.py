@@ -9,7 +9,7 @@ from recompyle.errors import NotRewritable, PassError, SourceMismatch, SourceNot
 from recompyle.patch.resolve import functions_of
 from recompyle.profile.limits import Options
 from recompyle.profile.passes import ProfileCalls
-from recompyle.rewrite.preview import preview
+from recompyle.rewrite.preview import details
 
 __all__ = ["profile_functions", "shallow_call_profiler"]
 
@@ -122,7 +122,7 @@ def _apply(function, options):
     gone = functools.partial(_forget, key)
     _decorated[key] = weakref.ref(function, gone), applied, options
     if options.rewrite_details is not None:
-        _fill_details(function, applied.passes, options.rewrite_details)
+        options.rewrite_details.update(details(function, applied.passes))
 
 
 def _forget(key, ref, known=_decorated):
@@ -140,8 +140,3 @@ def _fall_back(function, options, reason):
         return None
     _log.warning("%s: only whole runs are timed, not calls: %s", name, reason)
     return applied
-
-
-def _fill_details(function, passes, details):
-    shown = preview(function, *passes)
-    details.update(original_func=function, original_source=shown.original, new_source=shown.source)

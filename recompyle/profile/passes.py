@@ -3,8 +3,6 @@ end, pause and fail.
 """
 
 import ast
-import builtins
-import re
 from types import CodeType
 
 from recompyle import inject
@@ -24,6 +22,7 @@ from recompyle.profile.probes import (
     Suspend,
     Unwind,
 )
+from recompyle.rewrite.names import CallFilter, dotted, local_names
 from recompyle.rewrite.passes import Pass, is_super
 
 __all__ = ["ProfileCalls", "kind_of"]
@@ -131,7 +130,7 @@ class _Rewrite:
         self.profiled = Profiled(options.clock, kind_of(at.code) != "function")
         self.waits = {}
         self.timed_nested = False
-        self.wanted = _Filter(options, at)
+        self.wanted = CallFilter(at, options.include, options.exclude, options.builtins)
 
     def time(self, node, kind, callee, at):
         name = dotted(callee.func) if isinstance(callee, ast.Call) else None
@@ -228,65 +227,6 @@ class _Rewrite:
             sites=tuple(at.sites),
             writer="ast" if self.options.mode == "pairs" else "none",
             options=self.options,
-            local_names=_local_names(code),
+            local_names=local_names(code),
         )
         control.register(self.profiled, self.options)
-
-
-def _local_names(code):
-    names = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            names |= _local_names(const)
-    return frozenset(names)
-
-
-# -- which calls ---------------------------------------------------------------------------------------------
-
-
-def dotted(node) -> str | None:
-    """A callee as written, if it is made of names, attributes and simple subscripts: ``a.b``, ``a[k].c``."""
-    parts = []
-    while True:
-        if isinstance(node, ast.Attribute):
-            parts.append("." + node.attr)
-            node = node.value
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.Name)):
-            index = node.slice
-            parts.append(f"[{index.value!s}]" if isinstance(index, ast.Constant) else f"[{index.id}]")
-            node = node.value
-        elif isinstance(node, ast.Name):
-            parts.append(node.id)
-            return "".join(reversed(parts))
-        else:
-            return None
-
-
-def _matcher(patterns):
-    """A test for names: ``a[b]`` means ``a["b"]`` too, ``a[*]`` any subscript, ``a.*`` whatever begins so."""
-    written = (re.escape(re.sub(r"""\[(['"])(.*?)\1\]""", r"[\2]", each)) for each in patterns)
-    any_of = (each.replace(r"\[\*\]", r"\[[^\]]*\]").replace(r"\*", ".*") for each in written)
-    return re.compile("|".join(any_of)).fullmatch
-
-
-class _Filter:
-    """Which calls the options ask for."""
-
-    def __init__(self, options, at):
-        self.include = _matcher(options.include) if options.include is not None else None
-        self.exclude = _matcher(options.exclude) if options.exclude is not None else None
-        self.builtins = options.builtins
-        self.hidden = at.globals.keys() | _local_names(at.code)
-
-    def refusal(self, callee, name):
-        """Why a call is not timed; None if it is. Names decide, so a callee without one is in no list."""
-        if self.include is not None and not (name and self.include(name)):
-            return "not in include"
-        if self.exclude is not None and name and self.exclude(name):
-            return "in exclude"
-        if not self.builtins and isinstance(callee, ast.Call) and self._is_builtin(callee.func):
-            return "a builtin"
-        return None
-
-    def _is_builtin(self, node):
-        return isinstance(node, ast.Name) and hasattr(builtins, node.id) and node.id not in self.hidden

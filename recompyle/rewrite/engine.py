@@ -13,7 +13,7 @@ from recompyle.errors import NotRewritable, PassError, SourceNotFound
 from recompyle.rewrite import origin
 from recompyle.rewrite.link import link
 from recompyle.rewrite.locate import match
-from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, guard, plan
+from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, Wrap, guard, plan
 from recompyle.rewrite.skeleton import Context, locate
 from recompyle.rewrite.transform import transform
 
@@ -107,8 +107,24 @@ def _compile(context: Context, code: CodeType, requests: Plan, passes, cursors: 
     except (SyntaxError, ValueError, TypeError, RecursionError) as error:
         raise PassError(f"{code.co_qualname}: the rewritten tree does not compile: {error}") from error
     by_constant = {each.constant: each for each in placeholders}
-    tables = {id(each): table for each, table in match(context.plain, compiled, by_constant)}
+    tables = {id(each): table for each, table in match(_reference(context, requests), compiled, by_constant)}
     return link(compiled, by_constant, tables, lambda new, nested: _edit(new, passes, cursors, nested))
+
+
+def _reference(context: Context, requests: Plan) -> CodeType:
+    """What the code must equal but for its probes.
+
+    That is the plain code, unless the compiler unrolls a call in there (`any(... for ...)`) that it cannot unroll
+    with its callee in a probe. Then that callee is hidden from the compiler in the reference, too.
+    """
+    if not requests.unrolled:
+        return context.plain
+    hidden = Plan()
+    hidden.parents = requests.parents
+    for node in requests.unrolled:
+        hidden.request(hidden.inner, node, Wrap("bare", None, ""))
+    node, _ = transform(context.definition.node, hidden)
+    return context.compile(node)
 
 
 def _edit(code: CodeType, passes, cursors, nested: bool) -> CodeType:

@@ -21,16 +21,19 @@ def _numbers(*names):
     return frozenset(opcode.opmap[name] for name in names if name in opcode.opmap)
 
 
-# Instructions that only lead on: they may stand elsewhere, or not at all, in the new code.
-_THROUGH = _numbers("NOP", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "TO_BOOL")
+# Instructions that only lead on: they may stand elsewhere, or not at all, in the new code. A call wants a NULL
+# beside its function; it follows from the call and has no meaning of its own, but it comes in three ways: alone, as
+# part of loading a global, and as part of loading a method. `probe[f](a)` and `probe[x.m](a)` get it alone.
+_THROUGH = _numbers("NOP", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "TO_BOOL", "PUSH_NULL")
 _ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "INTERPRETER_EXIT")
 _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
 _COMPARE = opcode.opmap["COMPARE_OP"]
-_LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
 _PUSH_NULL = opcode.opmap["PUSH_NULL"]
+_CALLS = _numbers("PRECALL", "CALL", "CALL_KW")
 
-# Which half of LOAD_GLOBAL is the NULL that a call wants beside a function.
-_NULL_PART = 0 if PYTHON < (3, 13) else 1
+# Loads whose lowest bit says that they push what a call wants: a NULL, or for attributes of 3.12 and later the
+# method apart from its object, which means the same.
+_WITH_NULL = _numbers("LOAD_GLOBAL", *(("LOAD_ATTR", "LOAD_SUPER_ATTR") if PYTHON >= (3, 12) else ()))
 
 # Two opcodes for one meaning, of which the compiler takes one or the other by what it can prove (a local is
 # bound; its reference need not be counted) or by where the code happens to lie (3.11: forward, backward).
@@ -39,6 +42,7 @@ _PLAIN = {
     for name, plain in {
         "LOAD_FAST_BORROW": "LOAD_FAST",
         "LOAD_FAST_CHECK": "LOAD_FAST",
+        "LOAD_METHOD": "LOAD_ATTR",
         "POP_JUMP_BACKWARD_IF_TRUE": "POP_JUMP_FORWARD_IF_TRUE",
         "POP_JUMP_BACKWARD_IF_FALSE": "POP_JUMP_FORWARD_IF_FALSE",
         "POP_JUMP_BACKWARD_IF_NONE": "POP_JUMP_FORWARD_IF_NONE",
@@ -144,21 +148,18 @@ def match(old, new, placeholders):
 
 
 cdef tuple _access(code, int unit, int part):
-    """The opcode and argument of an instruction, or of one half of it."""
+    """The opcode and argument of an instruction, or of one half of it; without what makes no difference."""
     op, arg = code.op[unit], code.arg[unit]
     if op in _PAIRS:
         return _PAIRS[op][part], (arg & 15 if part else arg >> 4)
-    if op == _LOAD_GLOBAL:
-        if arg & 1 and part == _NULL_PART:
-            return _PUSH_NULL, 0
+    if op in _WITH_NULL:
         return op, arg >> 1
     return _PLAIN.get(op, op), arg
 
 
 cdef bint _is_double(code, int unit):
-    """Whether an instruction does the work of two: two locals, or a global and the NULL for its call."""
-    op = code.op[unit]
-    return op in _PAIRS or (op == _LOAD_GLOBAL and code.arg[unit] & 1)
+    """Whether an instruction does the work of two."""
+    return code.op[unit] in _PAIRS
 
 
 cdef class _Walk:
@@ -169,7 +170,7 @@ cdef class _Walk:
     """
 
     cdef object old, new
-    cdef dict placeholders, before
+    cdef dict placeholders, before, roles
     cdef list partner
     cdef dict ends
     cdef set seen
@@ -184,6 +185,7 @@ cdef class _Walk:
         self.new = _Code(new)
         self.placeholders = placeholders
         self.before = {each.number: each.before for each in placeholders.values()}
+        self.roles = {each.number: each.role for each in placeholders.values()}
         self.partner = [None] * len(self.new.op)
         self.ends = {}
         self.seen = set()
@@ -277,6 +279,8 @@ cdef class _Walk:
                 continue
             if op not in _THROUGH:
                 break
+            if op == _PUSH_NULL and number_of(new.positions[b][2]) >= 0:
+                self.ends[b] = True
             self.passed_new.append(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
         return b
@@ -326,8 +330,18 @@ cdef class _Walk:
         elif op == _COMPARE:
             if (arg | 16) != (new_arg | 16):  # whether the result is wanted as a truth value
                 self.fail(a, b)
+        elif op in _CALLS:
+            if arg != new_arg and not (arg + 2 == new_arg and self.is_called_instead(b)):
+                self.fail(a, b)
         elif old.target[a] < 0 and arg != new_arg:
             self.fail(a, b)
+
+    cdef bint is_called_instead(self, int b) except -1:
+        """Whether a call is that of a function called instead, which gets the callee and one object in front.
+
+        Its column tells. A ``with`` block calls ``__exit__`` at the same column, but with arguments of its own.
+        """
+        return self.roles.get(number_of(self.new.positions[b][2])) == "call"
 
     cdef handlers(self, int a, int b):
         one, other = self.old.handler(a), self.new.handler(b)
@@ -361,7 +375,7 @@ cdef class _Walk:
             placed[unit] = position
             last = position
         for unit in reversed(starts):  # backward: starts belong to what follows
-            if self.ends.get(unit):
+            if self.ends.get(unit) and self.partner[unit] is None:
                 placed[unit] = last
             last = placed[unit]
         return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])

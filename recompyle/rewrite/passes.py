@@ -16,6 +16,9 @@ __all__ = ["Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan"]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
+# What the probes of a pass may do; see `Pass.level`.
+LEVELS = ("probe", "value")
+
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
 
@@ -64,8 +67,8 @@ class Pass:
 
     Attributes:
         name: shown in errors and in `Patch`.
-        level: ``"probe"``: values pass through unchanged and places are marked; nothing else is moved, which
-            is proved on each rewrite.
+        level: ``"probe"``: values pass through unchanged and places are marked. ``"value"``: the value that a probe
+            returns is used instead. Either way nothing else is moved, which is proved on each rewrite.
         nested_functions: whether the bodies of functions and classes defined inside are visited too.
         single: of several passes of this class on one function only the last one is in force.
     """
@@ -105,11 +108,19 @@ class Pass:
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``."""
+    """One request about one node.
+
+    Attributes:
+        role: as of `recompyle.rewrite.transform.Placeholder`, or ``bare``: no probe, only hidden from the compiler.
+        probe: what shall stand there.
+        label: shown in `preview`.
+        instead: see `Cursor.callee`.
+    """
 
     role: str
     probe: object
     label: str
+    instead: tuple[object, object] | None = None
 
 
 class Plan:
@@ -118,8 +129,10 @@ class Plan:
     Attributes:
         inner: ``id(node)`` to wraps that belong to the node itself.
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
+        callees: ``id(call)`` to wraps round what it calls; they go round all others.
         marks: ``id(statement)`` to marks before it.
         nodes: ``id(node)`` to node, for every node with a request.
+        unrolled: callees that the compiler would look at, were they to stand bare; see `Cursor.callee`.
         parents: ``id(node)`` to the node's parent.
         skipped: what was left out, and why.
     """
@@ -127,8 +140,10 @@ class Plan:
     def __init__(self):
         self.inner = {}
         self.outer = {}
+        self.callees = {}
         self.marks = {}
         self.nodes = {}
+        self.unrolled = []
         self.parents = {}
         self.skipped = []
 
@@ -154,8 +169,9 @@ class Cursor:
         data: free for the pass to keep what belongs to this one rewrite.
     """
 
-    def __init__(self, plan, context, function, code, walk):
+    def __init__(self, plan, context, function, code, walk, pass_):
         self._plan = plan
+        self._pass = pass_
         self._context = context
         self._walk = walk
         self.data = None
@@ -205,6 +221,15 @@ class Cursor:
         """The reason why no value probe may stand round the node; None if one may."""
         return _why_not(node, self.parent(node), self)
 
+    def why_not_callee(self, node) -> str | None:
+        """The reason why what a call calls cannot pass through a probe; None if it can.
+
+        Parameters:
+            node: a Call. Any may stand, but calls of ``super`` and of constants.
+        """
+        rules = (rule for rule in _RULES if rule is not _callee)
+        return next((reason for rule in rules if (reason := rule(node.func, node, self)) is not None), None)
+
     # -- requesting --------------------------------------------------------------------------------------
 
     def site(self, node, kind: str, name: str | None = None, source: str | None = None) -> Site:
@@ -248,6 +273,31 @@ class Cursor:
         if reason is not None:
             raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
         self._plan.request(self._plan.inner, node, Wrap("through", probe, label))
+
+    def callee(self, node, probe, label: str = "callee", instead=None) -> None:
+        """Let what is called pass through ``probe[callee]``, and call what that returns.
+
+        A method is fetched from its object first: ``probe[x.m](a)``. Arguments are evaluated afterwards, as ever.
+
+        Parameters:
+            node: Call.
+            probe: probe with ``__getitem__``.
+            label: shown in `preview`.
+            instead: a pair of a function and an object: where the compiler needs no other form for it, the code may
+                say ``function(callee, object, ...)`` in place of ``probe[callee](...)``, which is faster. The two
+                must do the same.
+
+        Raises:
+            PassError: the pass is not of level ``"value"``, or see `why_not_callee`.
+        """
+        reason = self.why_not_callee(node)
+        if self._pass.level != "value":
+            reason = f"a pass of level {self._pass.level!r} leaves values as they are"
+        if reason is not None:
+            raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be called through a probe: {reason}")
+        if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
+            self._plan.unrolled.append(node.func)
+        self._plan.request(self._plan.callees, node, Wrap("through", probe, label, instead))
 
     def mark(self, statement, probe, label: str = "mark") -> None:
         """Run ``~probe`` before a statement.
@@ -635,7 +685,9 @@ def plan(context, function, code, passes):
     order = walk.run(context.definition.node) if context is not None else []
     cursors = []
     for each in passes:
-        at = Cursor(result, context, function, code, walk)
+        if each.level not in LEVELS:
+            raise PassError(f"pass {each.name!r}: a level is one of {', '.join(LEVELS)}, not {each.level!r}")
+        at = Cursor(result, context, function, code, walk, each)
         cursors.append(at)
         guard(each, None, at, each.begin, at)
         for node, depth in order:

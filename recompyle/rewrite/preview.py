@@ -8,7 +8,7 @@ from recompyle.rewrite import engine, origin
 from recompyle.rewrite.passes import Pass, plan
 from recompyle.rewrite.transform import transform
 
-__all__ = ["Preview", "preview"]
+__all__ = ["Preview", "details", "preview"]
 
 
 class Preview:
@@ -73,6 +73,12 @@ def preview(function: FunctionType, *passes: Pass) -> Preview:
         return Preview("", "", sites, tuple(requests.skipped))
     node, _ = transform(context.definition.node, requests, names=True)
     return Preview(_unparse(node), _unparse(context.definition.node), sites, tuple(requests.skipped))
+
+
+def details(function: FunctionType, passes) -> dict[str, object]:
+    """What a decorator tells of a rewrite: ``original_func``, ``original_source`` and ``new_source``."""
+    shown = preview(function, *passes)
+    return {"original_func": function, "original_source": shown.original, "new_source": shown.source}
 
 
 def _unparse(node):

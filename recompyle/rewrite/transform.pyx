@@ -10,7 +10,8 @@ Only the nodes between the function and a request are copied; all others stay sh
 
 import ast
 
-from recompyle.rewrite.skeleton import Context
+from recompyle._env import HAS_COLUMNS
+from recompyle.rewrite.passes import Wrap
 
 # Columns from here on are no columns but numbers of placeholders. They must be positive: debug builds of
 # CPython assert that, and 3.13.0 miscompiles code with location -1.
@@ -21,13 +22,18 @@ cdef enum:
 MAGIC = 7.2360679774997896964e-301
 
 
+# The compiler passes more arguments than these in a tuple, a named one counting double.
+cdef int FEW_ARGUMENTS = 30
+
+
 class Placeholder:
     """A place that will hold a probe.
 
     Attributes:
         number: from 0, within one function.
         probe: what will stand there.
-        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``) or ``mark`` (``~probe``).
+        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``call`` (called
+            instead, with the callee in front of the arguments) or ``argument`` (between callee and arguments).
         before: the probe's instructions belong to what follows (starts), not to what went before (ends).
     """
 
@@ -65,6 +71,16 @@ def transform(node, plan, names=False):
     return builder.build(node), builder.placeholders
 
 
+cdef bint _is_plain(node):
+    """Whether a call stays a call of the same kind with two arguments more, and can be told by its column."""
+    return (
+        HAS_COLUMNS
+        and not any(isinstance(each, ast.Starred) for each in node.args)
+        and all(each.arg is not None for each in node.keywords)
+        and len(node.args) + 2 * len(node.keywords) + 2 <= FEW_ARGUMENTS
+    )
+
+
 cdef class _Builder:
     cdef object plan
     cdef bint names
@@ -94,6 +110,8 @@ cdef class _Builder:
             fields[field] = value
         copy = type(node)(**fields)
         ast.copy_location(copy, node)
+        for wrap in self.plan.callees.get(id(node), ()):
+            copy = self.call(copy, node, wrap, wrap is self.plan.callees[id(node)][-1])
         for wrap in self.plan.inner.get(id(node), ()):
             copy = self.wrap(copy, node, wrap, False)
         for wrap in self.plan.outer.get(id(node), ()):
@@ -129,10 +147,22 @@ cdef class _Builder:
         return load, position
 
     cdef wrap(self, copy, node, wrap, bint before):
+        if wrap.role == "bare":
+            return ast.copy_location(ast.IfExp(ast.copy_location(ast.Constant(True), node), copy, copy), node)
         load, position = self.place(node, wrap, before)
         if wrap.role == "first":
             load = ast.UnaryOp(ast.Invert(), load, **position)
         return ast.Subscript(load, copy, ast.Load(), **position)
+
+    cdef call(self, copy, node, wrap, bint last):
+        """Put a probe round the callee, or call a function in its place."""
+        if wrap.instead is None or not last or not _is_plain(node):
+            copy.func = self.wrap(copy.func, node.func, wrap, False)
+            return copy
+        function, argument = wrap.instead
+        load, position = self.place(node.func, Wrap("call", function, wrap.label), True)
+        second, _ = self.place(node.func, Wrap("argument", argument, "extras"), True)
+        return ast.Call(load, [copy.func, second, *copy.args], copy.keywords, **position)
 
     cdef mark(self, statement, wrap):
         load, position = self.place(statement, wrap, True)

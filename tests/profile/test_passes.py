@@ -14,7 +14,8 @@ from helpers import counts_of
 
 import recompyle
 from recompyle import ProfileCalls
-from recompyle.profile.passes import dotted, kind_of
+from recompyle.profile.passes import kind_of
+from recompyle.rewrite.names import dotted
 
 
 @pytest.fixture(autouse=True)

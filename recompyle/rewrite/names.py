@@ -1,0 +1,74 @@
+"""Which calls a user means by names: callees as written, and patterns for them."""
+
+import ast
+import builtins
+import re
+from types import CodeType
+
+__all__ = ["CallFilter", "dotted", "local_names"]
+
+
+def dotted(node) -> str | None:
+    """A callee as written, if it is made of names, attributes and simple subscripts: ``a.b``, ``a[k].c``."""
+    parts = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append("." + node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.Name)):
+            index = node.slice
+            parts.append(f"[{index.value!s}]" if isinstance(index, ast.Constant) else f"[{index.id}]")
+            node = node.value
+        elif isinstance(node, ast.Name):
+            parts.append(node.id)
+            return "".join(reversed(parts))
+        else:
+            return None
+
+
+def local_names(code: CodeType) -> frozenset[str]:
+    """All names that are local to a function or to one inside it."""
+    names = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            names |= local_names(const)
+    return frozenset(names)
+
+
+class CallFilter:
+    """Which calls of one function are meant.
+
+    Parameters:
+        at: the cursor of the rewrite.
+        include: patterns; only callees that match one are meant. None: all.
+        exclude: patterns; callees that match one are not meant.
+        with_builtins: whether calls of builtins are, as far as the name tells.
+        words: what the two lists are called in reasons.
+    """
+
+    def __init__(self, at, include, exclude, with_builtins: bool, words=("include", "exclude")):
+        self.include = _matcher(include) if include is not None else None
+        self.exclude = _matcher(exclude) if exclude is not None else None
+        self.with_builtins = with_builtins
+        self.words = words
+        self.hidden = at.globals.keys() | local_names(at.code)
+
+    def refusal(self, callee, name: str | None) -> str | None:
+        """Why a call is not meant; None if it is. Names decide, so a callee without one is in no list."""
+        if self.include is not None and not (name and self.include(name)):
+            return f"not in {self.words[0]}"
+        if self.exclude is not None and name and self.exclude(name):
+            return f"in {self.words[1]}"
+        if not self.with_builtins and isinstance(callee, ast.Call) and self._is_builtin(callee.func):
+            return "a builtin"
+        return None
+
+    def _is_builtin(self, node):
+        return isinstance(node, ast.Name) and hasattr(builtins, node.id) and node.id not in self.hidden
+
+
+def _matcher(patterns):
+    """A test for names: ``a[b]`` means ``a["b"]`` too, ``a[*]`` any subscript, ``a.*`` whatever begins so."""
+    written = (re.escape(re.sub(r"""\[(['"])(.*?)\1\]""", r"[\2]", each)) for each in patterns)
+    any_of = (each.replace(r"\[\*\]", r"\[[^\]]*\]").replace(r"\*", ".*") for each in written)
+    return re.compile("|".join(any_of)).fullmatch

@@ -1,0 +1,66 @@
+/* Calls a wrapper with two arguments in front of those that a vectorcall got, without a tuple or a dict between. */
+#ifndef RECOMPYLE_WRAP_CALL_H
+#define RECOMPYLE_WRAP_CALL_H
+
+#include <Python.h>
+
+/* Calls with up to so many arguments need no memory from the heap. */
+#define RCP_FEW 10
+
+/* The new reference that the wrapper returns; NULL with an exception set. */
+static inline PyObject *
+rcp_call_wrapper(PyObject *wrapper, PyObject *callee, PyObject *extras, PyObject *const *args, size_t nargsf,
+                 PyObject *names)
+{
+    Py_ssize_t positional = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t count = positional + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
+    PyObject *few[RCP_FEW + 3], **all = few;
+    if (count > RCP_FEW) {
+        all = PyMem_New(PyObject *, count + 3);
+        if (all == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    /* all[0] is left to the one who is called: a method puts its object there. */
+    all[1] = callee;
+    all[2] = extras;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        all[i + 3] = args[i];
+    }
+    PyObject *result =
+        PyObject_Vectorcall(wrapper, all + 1, (size_t)(positional + 2) | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+    if (all != few) {
+        PyMem_Free(all);
+    }
+    return result;
+}
+
+/* Shows the exception that is set to a function, and leaves it set. What that function raises is dropped: it
+   tidies a traceback, and the exception on its way matters more. */
+static inline void
+rcp_show_exception(PyObject *function)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *value = PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+#endif
+    PyObject *done = PyObject_CallOneArg(function, value);
+    if (done == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(done);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(value);
+#else
+    PyErr_Restore(type, value, PyException_GetTraceback(value));
+#endif
+}
+
+#endif

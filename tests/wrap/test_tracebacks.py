@@ -1,0 +1,434 @@
+"""Tracebacks: every line and caret is the source's; the wrapper's frames are there, or hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import subprocess
+import sys
+import textwrap
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import recompyle
+from recompyle import WrapCalls, clean_traceback
+
+
+def names(error: BaseException | None) -> list[str]:
+    """The functions in an exception's traceback, from the first after the test's own frame on."""
+    assert error is not None
+    return [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def caught(function: Callable[..., Any], *args: Any) -> BaseException:
+    """What a function raises, without this function's frame."""
+    try:
+        function(*args)
+    except BaseException as error:
+        assert error.__traceback__ is not None
+        return error.with_traceback(error.__traceback__.tb_next)
+    raise AssertionError("nothing was raised")
+
+
+def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+    return call(*args, **kwargs)
+
+
+def fail(*args: Any) -> None:
+    raise ValueError(args)
+
+
+class Chain:
+    def again(self, x: Any = None) -> Chain:
+        return self
+
+    def fail(self) -> None:
+        raise ValueError("chain")
+
+
+def shallow() -> None:
+    fail(1)
+
+
+def several_lines(x: Any) -> Any:
+    return (
+        x.again()
+        .again(
+            [0][int("0")],
+        )
+        .fail()
+    )
+
+
+def by_builtin() -> None:
+    sorted([1, 2], key=lambda x: fail(x))
+
+
+def missing_attribute() -> None:
+    Chain().agian()  # type: ignore[attr-defined]
+
+
+def missing_argument() -> None:
+    fail.__get__()
+
+
+def nested() -> None:
+    def inner() -> None:
+        fail("inner")
+
+    inner()
+
+
+def handled() -> None:
+    try:
+        fail(1)
+    except ValueError:
+        fail(2)
+
+
+def caused() -> None:
+    try:
+        fail(1)
+    except ValueError as error:
+        raise KeyError("caused") from error
+
+
+FAILING = [shallow, functools.partial(several_lines, Chain()), by_builtin, missing_attribute, nested, handled, caused]
+
+
+def text_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("failing", FAILING)
+def test_hidden_the_traceback_is_the_plain_one(failing: Any) -> None:
+    plain = text_of(caught(failing))
+    with recompyle.apply(failing, WrapCalls(hand_on, hide_wrapper=True)):
+        assert text_of(caught(failing)) == plain
+    assert text_of(caught(failing)) == plain
+
+
+@pytest.mark.parametrize("failing", FAILING)
+def test_not_hidden_only_the_wrappers_frames_are_added(failing: Any) -> None:
+    plain = caught(failing)
+    with recompyle.apply(failing, WrapCalls(hand_on)):
+        wrapped = caught(failing)
+    while plain is not None:
+        entries = [entry for entry in traceback.extract_tb(wrapped.__traceback__) if entry.name != "hand_on"]
+        shown = [(each.name, each.lineno, each.end_lineno, each.colno, each.end_colno) for each in entries]
+        expected = traceback.extract_tb(plain.__traceback__)
+        assert shown == [(each.name, each.lineno, each.end_lineno, each.colno, each.end_colno) for each in expected]
+        plain, wrapped = plain.__context__, wrapped.__context__  # type: ignore[assignment]
+
+
+def test_cleaned_by_hand_the_traceback_is_the_plain_one() -> None:
+    plain = text_of(caught(handled))
+    with recompyle.apply(handled, WrapCalls(hand_on)):
+        error = caught(handled)
+    assert names(error) == ["handled", "hand_on", "fail"]
+    assert clean_traceback(error) is error
+    assert text_of(error) == plain
+    assert text_of(clean_traceback(error)) == plain
+
+
+def test_the_frames_below_the_wrapper_stay() -> None:
+    def helper(call: Any, args: Any) -> Any:
+        return call(*args)
+
+    def wrapper(call: Any, extras: Any, /, *args: Any) -> Any:
+        return helper(call, args)
+
+    with recompyle.apply(shallow, WrapCalls(wrapper, hide_wrapper=True)):
+        assert names(caught(shallow)) == ["shallow", "helper", "fail"]
+
+
+class Callable_:
+    def __call__(self, call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    def method(self, call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    @staticmethod
+    def static(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+
+class AsClass:
+    def __init__(self, call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> None:
+        call(*args, **kwargs)
+
+
+def decorated(function: Any) -> Any:
+    @functools.wraps(function)
+    def around(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return around
+
+
+WRAPPERS = [
+    hand_on,
+    Callable_(),
+    Callable_().method,
+    Callable_.static,
+    AsClass,
+    functools.partial(hand_on),
+    functools.partial(Callable_().method),
+    decorated(hand_on),
+    decorated(decorated(hand_on)),
+    functools.lru_cache(maxsize=None)(hand_on),
+]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrappers_of_many_kinds(wrapper: Any, by_hand: bool) -> None:
+    with recompyle.apply(shallow, WrapCalls(wrapper, hide_wrapper=not by_hand)):
+        error = caught(shallow)
+    assert names(clean_traceback(error) if by_hand else error) == ["shallow", "fail"]
+
+
+def test_a_wrapper_is_not_asked_what_it_wraps() -> None:
+    class Anything:
+        def __getattr__(self, name: str) -> Any:
+            return Anything()
+
+        def __call__(self, call: Any, extras: Any, /, *args: Any) -> Any:
+            return call(*args)
+
+    with recompyle.apply(shallow, WrapCalls(Anything(), hide_wrapper=True)):
+        assert names(caught(shallow)) == ["shallow", "fail"]
+
+
+def test_a_wrapper_written_in_c_has_no_frame() -> None:
+    def f() -> Any:
+        return fail(1)
+
+    with recompyle.apply(f, WrapCalls(print, hide_wrapper=True)):
+        assert f() is None  # the wrapper decides: nothing was called
+
+
+def test_what_the_wrapper_raises_is_shown_where_the_call_stands() -> None:
+    def refuse(call: Any, extras: Any, /, *args: Any) -> Any:
+        raise PermissionError(extras.name)
+
+    with recompyle.apply(shallow, WrapCalls(refuse)):
+        assert names(caught(shallow)) == ["shallow", "refuse"]
+    with recompyle.apply(shallow, WrapCalls(refuse, hide_wrapper=True)):
+        error = caught(shallow)
+    assert names(error) == ["shallow"]
+    assert error.args == ("fail",)
+
+
+def test_what_the_wrapper_caught_is_cleaned_too() -> None:
+    def translate(call: Any, extras: Any, /, *args: Any) -> Any:
+        try:
+            return call(*args)
+        except ValueError as error:
+            raise KeyError("translated") from error
+
+    with recompyle.apply(shallow, WrapCalls(translate, hide_wrapper=True)):
+        error = caught(shallow)
+    assert names(error) == ["shallow"]
+    assert names(error.__cause__) == ["fail"]
+
+    with recompyle.apply(shallow, WrapCalls(translate)):
+        error = clean_traceback(caught(shallow))
+    assert names(error) == ["shallow"]
+    assert names(error.__cause__) == ["fail"]
+
+
+def test_groups() -> None:
+    def collect(call: Any, extras: Any, /, *args: Any) -> Any:
+        found = []
+        for _ in range(2):
+            try:
+                call(*args)
+            except ValueError as error:
+                found.append(error)
+        raise ExceptionGroup("both", [*found, ExceptionGroup("inner", [found[0]])])
+
+    for hide in (True, False):
+        with recompyle.apply(shallow, WrapCalls(collect, hide_wrapper=hide)):
+            error: Any = caught(shallow)
+        if not hide:
+            assert names(error.exceptions[0]) == ["collect", "fail"]
+            clean_traceback(error)
+        assert names(error) == ["shallow"]
+        assert [names(each) for each in error.exceptions[:2]] == [["fail"]] * 2
+
+
+def test_chains_that_bite_their_tail() -> None:
+    error = caught(shallow)
+    error.__cause__, error.__context__ = error, KeyError()
+    error.__context__.__context__ = error
+    assert clean_traceback(error) is error
+
+
+def test_recursion_through_wrappers() -> None:
+    def down(n: int) -> None:
+        if n:
+            down(n - 1)
+        fail(n)
+
+    plain = text_of(caught(down, 5))
+    with recompyle.apply(down, WrapCalls(hand_on, hide_wrapper=True)):
+        assert text_of(caught(down, 5)) == plain
+
+
+def test_a_wrapper_called_by_the_program_itself_stays() -> None:
+    def f() -> None:
+        hand_on(fail, None, 1)
+
+    with recompyle.apply(f, WrapCalls(hand_on, hide_wrapper=True)):
+        assert names(caught(f)) == ["f", "hand_on", "fail"]
+
+
+def test_layers_hide_each_for_itself() -> None:
+    def other(call: Any, extras: Any, /, *args: Any) -> Any:
+        return call(*args)
+
+    for hide_inner, hide_outer in ((True, True), (True, False), (False, True)):
+        with (
+            recompyle.apply(shallow, WrapCalls(hand_on, hide_wrapper=hide_inner)),
+            recompyle.apply(shallow, WrapCalls(other, hide_wrapper=hide_outer)),
+        ):
+            error = caught(shallow)
+        assert names(error) == ["shallow", *["other"] * (not hide_outer), *["hand_on"] * (not hide_inner), "fail"]
+        assert names(clean_traceback(error)) == ["shallow", "fail"]
+
+
+# -- wrappers that run on after the call
+
+
+async def wait_and_fail() -> None:
+    await asyncio.sleep(0)
+    fail("waited")
+
+
+def step_and_fail() -> Iterator[int]:
+    yield 1
+    fail("stepped")
+
+
+async def awaiting(*seen: Any) -> None:
+    await wait_and_fail()
+
+
+def iterating() -> None:
+    for _ in step_and_fail():
+        pass
+
+
+async def awaiting_handled() -> list[str]:
+    try:
+        await wait_and_fail()
+    except ValueError as error:
+        return names(error)
+    return []
+
+
+async def waiting_wrapper(call: Any, extras: Any, /, *args: Any) -> Any:
+    return await call(*args)
+
+
+def stepping_wrapper(call: Any, extras: Any, /, *args: Any) -> Iterator[Any]:
+    yield from call(*args)
+
+
+def test_a_coroutine_as_wrapper_is_hidden() -> None:
+    with recompyle.apply(awaiting, WrapCalls(hand_on, hide_wrapper=True)):
+        assert names(caught(asyncio.run, awaiting()))[-3:] == ["awaiting", "wait_and_fail", "fail"]
+    with recompyle.apply(awaiting, WrapCalls(waiting_wrapper)):
+        error = caught(asyncio.run, awaiting())
+    assert names(error)[-4:] == ["awaiting", "waiting_wrapper", "wait_and_fail", "fail"]
+    assert names(clean_traceback(error))[-3:] == ["awaiting", "wait_and_fail", "fail"]
+    with recompyle.apply(awaiting, WrapCalls(waiting_wrapper, hide_wrapper=True)):
+        assert names(caught(asyncio.run, awaiting()))[-3:] == ["awaiting", "wait_and_fail", "fail"]
+
+
+def test_a_coroutine_as_wrapper_is_hidden_where_the_exception_is_caught() -> None:
+    options = {"hide_wrapper": True, "whitelist": ["wait_and_fail"]}
+    with recompyle.apply(awaiting_handled, WrapCalls(waiting_wrapper, **options)):
+        assert asyncio.run(awaiting_handled()) == ["awaiting_handled", "wait_and_fail", "fail"]
+
+
+def test_a_generator_as_wrapper_is_hidden() -> None:
+    with recompyle.apply(iterating, WrapCalls(stepping_wrapper, hide_wrapper=True)):
+        assert names(caught(iterating)) == ["iterating", "step_and_fail", "fail"]
+
+
+# -- hooks
+
+
+def test_the_hooks_clean_and_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    before = sys.excepthook, threading.excepthook
+    with recompyle.apply(shallow, WrapCalls(hand_on)), recompyle.install_excepthook() as hook:
+        assert hook.active
+        error = caught(shallow)
+        sys.excepthook(type(error), error, error.__traceback__)
+        thread = threading.Thread(target=shallow)
+        thread.start()
+        thread.join()
+    assert names(seen[0][1]) == ["shallow", "fail"]
+    assert seen[0][2] is error.__traceback__
+    assert names(seen[1].exc_value)[-2:] == ["shallow", "fail"]
+    assert seen[1].thread is thread
+    assert seen[1].exc_traceback is seen[1].exc_value.__traceback__
+    assert (sys.excepthook, threading.excepthook) == before
+    assert not hook.active
+    hook.restore()
+
+
+def test_a_hook_under_another_one_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    hook = recompyle.install_excepthook()
+    ours = sys.excepthook
+    monkeypatch.setattr(sys, "excepthook", lambda *args: ours(*args))
+    theirs = sys.excepthook
+    with recompyle.apply(shallow, WrapCalls(hand_on)):
+        error = caught(shallow)
+    hook.restore()
+    assert sys.excepthook is theirs
+    sys.excepthook(type(error), error, error.__traceback__)
+    assert names(error) == ["shallow", "hand_on", "fail"]
+    assert seen == [(ValueError, error, error.__traceback__)]
+
+
+def test_an_uncaught_exception_of_a_program(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent("""\
+            import sys
+            import recompyle
+
+            def wrapper(call, extras, /, *args, **kwargs):
+                return call(*args, **kwargs)
+
+            def f(text):
+                return (text
+                        .strip()
+                        .decode(1))
+
+            if sys.argv[1] == "wrapped":
+                recompyle.wrap_calls(wrapper=wrapper)(f)
+                recompyle.install_excepthook()
+            f(b"1")
+        """)
+    )
+    done = [
+        subprocess.run([sys.executable, program, how], capture_output=True, text=True, check=False).stderr
+        for how in ("plain", "wrapped")
+    ]
+    assert done[0] == done[1]
+    assert "line 10, in f" in done[0]
