@@ -23,7 +23,8 @@ MAGIC = 7.2360679774997896964e-301
 
 
 # The compiler passes more arguments than these in a tuple, a named one counting double.
-cdef int FEW_ARGUMENTS = 30
+cdef enum:
+    FEW_ARGUMENTS = 30
 
 
 class Placeholder:

@@ -69,6 +69,12 @@ cdef class WrappedCall:
     def __call__(self, *args, **kwargs):  # makes the type callable; the slot is exchanged below
         raise NotImplementedError
 
+    def __getattribute__(self, name):
+        # The type has these two as well; error messages ask for the first.
+        if name == "__module__" or name == "__doc__":
+            return getattr(self.callee, name)
+        return object.__getattribute__(self, name)
+
     def __getattr__(self, name):
         return getattr(self.callee, name)
 
