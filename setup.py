@@ -25,11 +25,13 @@ DEBUG = os.environ.get("RECOMPYLE_DEBUG") == "1"
 MODULES = {
     "recompyle._c.check": ["errno"],
     "recompyle._c.probe": [],
+    "recompyle._c.linemap": ["base", "errno", "linemap"],
     "recompyle._c.state": ["base", "errno", "clock", "stack"],
     "recompyle.rewrite.source": [],
     "recompyle.rewrite.skeleton": [],
     "recompyle.rewrite.transform": [],
     "recompyle.rewrite.link": [],
+    "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],
     "recompyle.profile.probes": ["base", "errno", "clock", "stack", "gate", "hist"],

@@ -7,11 +7,16 @@ added, and every position stays the source's.
 
 import ast
 from dataclasses import dataclass
+from functools import cached_property
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
+from recompyle.rewrite.excerpt import excerpt
+from recompyle.rewrite.probes import Clock, Coat, Counter, Held
 
-__all__ = ["Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan"]
+__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not"]
+
+LEVELS = ("probe", "value", "free")
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -64,16 +69,22 @@ class Pass:
 
     Attributes:
         name: shown in errors and in `Patch`.
-        level: ``"probe"``: values pass through unchanged and places are marked; nothing else is moved, which
-            is proved on each rewrite.
+        level: a promise. ``"probe"``: values pass through unchanged and places are marked. ``"value"``: what a probe
+            gives back is used instead of the value. Of both it is proved on each rewrite that nothing else moved.
+            ``"free"``: parts of the tree are replaced too; what they mean is up to the author.
         nested_functions: whether the bodies of functions and classes defined inside are visited too.
         single: of several passes of this class on one function only the last one is in force.
+        before, after: passes that this one goes before or behind if they are on the same function: their names or
+            classes. Else passes go in the order in which they were given.
+        counters: the counters made by `counter`, by site.
     """
 
     name = "pass"
     level = "probe"
     nested_functions = True
     single = False
+    before: "tuple[str | type, ...]" = ()
+    after: "tuple[str | type, ...]" = ()
 
     def begin(self, at: "Cursor") -> None:
         """Called once before the first node is visited."""
@@ -102,14 +113,40 @@ class Pass:
         """A hashable that is equal for passes whose result may be shared by functions of one code; else None."""
         return None
 
+    @cached_property
+    def counters(self) -> "dict[Site, Counter]":
+        return {}
+
+    def counter(self, site: "Site") -> Counter:
+        """The `Counter` of a site: the same one however often the function is rewritten.
+
+        Parameters:
+            site: what `Cursor.site` gave.
+        """
+        return self.counters.setdefault(site, Counter(site))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """A `Clock` of this pass, for all calls that are not to be told apart."""
+        return Clock()
+
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``."""
+    """One probe at one node: ``role`` is ``through``, ``first``, ``mark`` or ``held`` (in place of the node)."""
 
     role: str
     probe: object
     label: str
+
+
+@dataclass(slots=True)
+class Replacement:
+    """A new subtree (or list of statements) in place of a node, and the pass that wants it."""
+
+    node: ast.AST
+    new: "ast.AST | list[ast.stmt]"
+    by: Pass
 
 
 class Plan:
@@ -119,22 +156,48 @@ class Plan:
         inner: ``id(node)`` to wraps that belong to the node itself.
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
         marks: ``id(statement)`` to marks before it.
+        held: ``id(node)`` to the wrap that stands in place of it.
         nodes: ``id(node)`` to node, for every node with a request.
         parents: ``id(node)`` to the node's parent.
         skipped: what was left out, and why.
+        asked: all requests but replacements, in order: verb, node, further arguments. `recompyle.rewrite.free`
+            repeats them on the tree that free passes have made.
+        replaced: ``id(node)`` to its replacements, in order.
     """
 
     def __init__(self):
         self.inner = {}
         self.outer = {}
         self.marks = {}
+        self.held = {}
         self.nodes = {}
         self.parents = {}
         self.skipped = []
+        self.asked = []
+        self.replaced = {}
 
     def request(self, table, node, wrap):
         self.nodes[id(node)] = node
         table.setdefault(id(node), []).append(wrap)
+
+    def ask(self, verb, node, *arguments):
+        """Note a request and do it: ``verb`` is ``through``, ``mark`` or ``around``."""
+        self.asked.append((verb, node, arguments))
+        getattr(self, verb)(node, *arguments)
+
+    def through(self, node, probe, label):
+        self.request(self.inner, node, Wrap("through", probe, label))
+
+    def mark(self, statement, probe, label):
+        self.request(self.marks, statement, Wrap("mark", probe, label))
+
+    def around(self, node, start, end, label):
+        last = _evaluated_last(node)
+        if last is None:
+            self.request(self.inner, node, Wrap("first", start, f"start{label}"))
+        else:
+            self.request(self.outer, last, Wrap("through", start, f"start{label}"))
+            self.request(self.inner, node, Wrap("through", end, f"end{label}"))
 
     def __bool__(self):
         return bool(self.nodes)
@@ -154,9 +217,10 @@ class Cursor:
         data: free for the pass to keep what belongs to this one rewrite.
     """
 
-    def __init__(self, plan, context, function, code, walk):
+    def __init__(self, plan, context, function, code, walk, by):
         self._plan = plan
         self._context = context
+        self._by = by
         self._walk = walk
         self.data = None
         self.globals = function.__globals__
@@ -203,7 +267,22 @@ class Cursor:
 
     def why_not(self, node) -> str | None:
         """The reason why no value probe may stand round the node; None if one may."""
-        return _why_not(node, self.parent(node), self)
+        return why_not(node, self.parent(node), self)
+
+    def excerpt(self, node) -> str:
+        """The node in its line of source, with carets under it, for messages; empty where there is none."""
+        if not FSTRING_POSITIONS:
+            node = next((each for each in reversed([*self._ancestors(node)]) if isinstance(each, _FORMATTED)), node)
+        return excerpt(self._context.source, node) if self._context is not None else ""
+
+    def _refuse(self, node, reason):
+        raise PassError(f"pass {self._by.name!r} in {self.function}: {reason}{self.excerpt(node)}")
+
+    def _checked(self, node, probe, *methods):
+        for method in methods:
+            if not hasattr(type(probe), method):
+                self._refuse(node, f"{type(probe).__name__} is no probe for this place: it has no {method}")
+        return in_coat(probe)
 
     # -- requesting --------------------------------------------------------------------------------------
 
@@ -242,22 +321,26 @@ class Cursor:
         """Let the node's value pass through ``probe[value]``.
 
         Raises:
-            PassError: the place cannot be observed; see `why_not`.
+            PassError: the place cannot be observed, see `why_not`; or the probe has no ``__getitem__``.
         """
         reason = self.why_not(node)
         if reason is not None:
-            raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
-        self._plan.request(self._plan.inner, node, Wrap("through", probe, label))
+            self._refuse(node, f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
+        self._plan.ask("through", node, self._checked(node, probe, "__getitem__"), label)
 
     def mark(self, statement, probe, label: str = "mark") -> None:
         """Run ``~probe`` before a statement.
 
         Raises:
-            PassError: the node is not a statement of the function.
+            PassError: the node is not a statement of the function, or is its docstring; or the probe has no
+                ``__invert__``.
         """
         if not isinstance(statement, ast.stmt):
-            raise PassError(f"line {statement.lineno}: only a statement can be marked, not {self.source(statement)!r}")
-        self._plan.request(self._plan.marks, statement, Wrap("mark", probe, label))
+            source = self.source(statement)
+            self._refuse(statement, f"line {statement.lineno}: only a statement can be marked, not {source!r}")
+        if is_docstring(statement, self.parent(statement)):
+            self._refuse(statement, "a docstring cannot be marked: behind anything else it would be none")
+        self._plan.ask("mark", statement, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:
         """Put a start and an end round a call, an ``await`` or a ``yield from``.
@@ -271,13 +354,80 @@ class Cursor:
             start: probe with ``__getitem__`` and ``__invert__``; the latter returns ``end``.
             end: probe with ``__getitem__``.
             label: shown in `preview`.
+
+        Raises:
+            PassError: another kind of node, or ``super()``; or a probe lacks a method.
         """
-        last = _evaluated_last(node)
-        if last is None:
-            self._plan.request(self._plan.inner, node, Wrap("first", start, f"start{label}"))
-        else:
-            self._plan.request(self._plan.outer, last, Wrap("through", start, f"start{label}"))
-            self._plan.request(self._plan.inner, node, Wrap("through", end, f"end{label}"))
+        if not isinstance(node, (ast.Call, ast.Await, ast.YieldFrom)) or is_super(node):
+            self._refuse(node, "only a call, an await or a yield from can have something around it, and no super()")
+        start = self._checked(node, start, "__getitem__", "__invert__")
+        self._plan.ask("around", node, start, self._checked(node, end, "__getitem__"), label)
+
+    def replace(self, node, new) -> None:
+        """Put a new subtree in place of a node; for passes of level ``"free"``.
+
+        Nodes of the function may be used in it, the replaced one too; the tree itself must not be changed. New nodes
+        without a position in the function take that of the node. What other passes ask for stays with the nodes
+        they asked for, and is skipped if these are gone. If several passes replace one node, the later ones must
+        use it in theirs, and get what the earlier ones made.
+
+        Parameters:
+            node: a node with a position: an expression, statement, handler, keyword...
+            new: a node of the same sort; for a statement also a list of statements, which may be empty.
+
+        Raises:
+            PassError: the pass is of another level, or one of these rules is broken.
+        """
+        if self._by.level != "free":
+            self._refuse(node, f"only a pass of level 'free' replaces nodes, and this one has level {self._by.level!r}")
+        if not hasattr(node, "lineno") or id(node) not in self._plan.parents:
+            self._refuse(node, f"a {type(node).__name__} that stands here cannot be replaced")
+        sort = next(each for each in reversed(type(node).__mro__) if issubclass(each, ast.AST) and each is not ast.AST)
+        several = sort is ast.stmt and isinstance(new, list)
+        for each in new if several else [new]:
+            if not isinstance(each, sort):
+                what = f"{each!r}" if not isinstance(each, ast.AST) else f"a {type(each).__name__}"
+                self._refuse(node, f"a {type(node).__name__} is replaced by {what}, which is no ast.{sort.__name__}")
+        earlier = self._plan.replaced.setdefault(id(node), [])
+        used = any(part is node for each in (new if several else [new]) for part in ast.walk(each))
+        if earlier and not used:
+            self._refuse(node, f"it would undo what pass {earlier[-1].by.name!r} put here")
+        earlier.append(Replacement(node, new, self._by))
+
+    def constant(self, value, label: str = "constant") -> ast.expr:
+        """An expression for `replace` that gives the very object, without any name.
+
+        ``ast.Constant(value)`` is a shorter way for objects that no literal makes.
+
+        Parameters:
+            value: any object; the code keeps it alive.
+            label: shown in `preview`.
+        """
+        made = Given(value)
+        made.label = label
+        return made
+
+
+class Given(ast.Constant):
+    """An object as an expression, whatever it is; compiled as a probe that gives it."""
+
+    label = "constant"
+
+
+def in_coat(probe):
+    """A probe, fit to be a constant: equal to itself only."""
+    return probe if type(probe).__hash__ is object.__hash__ else Coat(probe)
+
+
+def is_docstring(statement, parent) -> bool:
+    """Whether a statement is the docstring of the function or class that it stands in."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+        and isinstance(parent, (*_FUNCTIONS, ast.ClassDef))
+        and parent.body[0] is statement
+    )
 
 
 def _evaluated_last(node):
@@ -332,7 +482,13 @@ def is_super(node) -> bool:
 # -- where a value probe would change the program ----------------------------------------------------------
 
 
-def _why_not(node, parent, at):
+def why_not(node, parent, at) -> "str | None":
+    """The reason why no value probe may stand round a node; None if one may.
+
+    Parameters:
+        node, parent: the node and the one around it.
+        at: knows the tree: its ``parent(node)``, and the module's ``imports``.
+    """
     if not isinstance(node, ast.expr):
         return "it is not an expression"
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
@@ -635,8 +791,10 @@ def plan(context, function, code, passes):
     order = walk.run(context.definition.node) if context is not None else []
     cursors = []
     for each in passes:
-        at = Cursor(result, context, function, code, walk)
+        at = Cursor(result, context, function, code, walk, each)
         cursors.append(at)
+        if each.level not in LEVELS:
+            raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
         guard(each, None, at, each.begin, at)
         for node, depth in order:
             if depth and not each.nested_functions:
@@ -654,6 +812,6 @@ def guard(pass_, node, at, function, *arguments):
     except RecompyleError:
         raise
     except Exception as error:
-        where = f" at line {node.lineno}: {at.source(node)}" if node is not None and hasattr(node, "lineno") else ""
+        where = at.excerpt(node) if node is not None and hasattr(node, "lineno") else ""
         what = f"{type(error).__name__}: {error}"
-        raise PassError(f"pass {pass_.name!r} failed in {at.function}{where}: {what}") from error
+        raise PassError(f"pass {pass_.name!r} failed in {at.function}: {what}{where}") from error

@@ -5,7 +5,7 @@ import difflib
 from types import FunctionType
 
 from recompyle.rewrite import engine, origin
-from recompyle.rewrite.passes import Pass, plan
+from recompyle.rewrite.passes import Pass
 from recompyle.rewrite.transform import transform
 
 __all__ = ["Preview", "preview"]
@@ -63,16 +63,14 @@ def preview(function: FunctionType, *passes: Pass) -> Preview:
     Raises:
         The same errors as `recompyle.rewrite`.
     """
-    engine.check_function(function)
     code = origin.of(function.__code__)
     engine.build(function, code, passes)  # proves that the rewrite is possible
-    context = engine.context_of(function, code, passes)
-    requests, cursors = plan(context, function, code, passes)
-    sites = tuple(site for at in cursors for site in at.sites)
-    if context is None:
-        return Preview("", "", sites, tuple(requests.skipped))
-    node, _ = transform(context.definition.node, requests, names=True)
-    return Preview(_unparse(node), _unparse(context.definition.node), sites, tuple(requests.skipped))
+    wanted = engine.prepare(function, code, passes)
+    sites = tuple(site for at in wanted.cursors for site in at.sites)
+    if wanted.context is None:
+        return Preview("", "", sites, tuple(wanted.plan.skipped))
+    node, _ = transform(wanted.node, wanted.plan, names=True)
+    return Preview(_unparse(node), _unparse(wanted.context.definition.node), sites, tuple(wanted.plan.skipped))
 
 
 def _unparse(node):
