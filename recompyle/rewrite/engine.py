@@ -211,9 +211,19 @@ def _invalid(wanted: Prepared, code: CodeType, error: Exception) -> PassError:
     context, where = wanted.context, ""
     assert context is not None
     if wanted.is_free and not isinstance(error, RecursionError):
-        where = excerpt(context.source, _culprit(context, wanted.node, error))
+        is_placed = isinstance(error, SyntaxError) and error.lineno is not None
+        place = _Told(error) if is_placed else _culprit(context, wanted.node, error)
+        where = excerpt(context.source, place)
     by = _free_names(wanted) + " in " if any(each.level == "free" for each in wanted.passes) else ""
     return PassError(f"{by}{code.co_qualname}: the rewritten tree does not compile: {error}{where}")
+
+
+class _Told:
+    """Where the compiler says that a SyntaxError is."""
+
+    def __init__(self, error):
+        self.lineno, self.end_lineno = error.lineno, error.end_lineno
+        self.col_offset, self.end_col_offset = (error.offset or 1) - 1, (error.end_offset or 1) - 1
 
 
 def _culprit(context: Context, root, error: Exception):

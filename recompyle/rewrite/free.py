@@ -51,7 +51,10 @@ def rebuild(context, plan, passes, cursors):
 def _transformed(node, each, at):
     statement = ast.copy_location(ast.Expr(node), node) if isinstance(node, ast.Lambda) else node
     module = ast.Module(body=[statement], type_ignores=[])
-    result = guard(each, None, at, each.transformer.visit, module)
+    try:
+        result = guard(each, None, at, each.transformer.visit, module)
+    except PassError as refusal:
+        raise PassError(f"{refusal}{at.excerpt(_visited_last(refusal.__cause__))}") from refusal.__cause__
     body = result.body if isinstance(result, ast.Module) else [result]
     made = body[0] if len(body) == 1 else None
     if isinstance(made, ast.Expr):
@@ -60,6 +63,17 @@ def _transformed(node, each, at):
         kind = "lambda" if isinstance(node, ast.Lambda) else f"definition of {node.name}"
         raise PassError(f"pass {each.name!r} in {at.function}: it must give back one {kind}, and nothing else")
     return made
+
+
+def _visited_last(error):
+    """The node that a transformer was at when it raised: the argument of the innermost frame that has one."""
+    found, traceback = None, error.__traceback__
+    while traceback is not None:
+        code, values = traceback.tb_frame.f_code, traceback.tb_frame.f_locals
+        nodes = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+        found = next((each for each in nodes if isinstance(each, (ast.expr, ast.stmt))), found)
+        traceback = traceback.tb_next
+    return found
 
 
 class _Copy:

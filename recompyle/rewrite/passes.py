@@ -271,9 +271,9 @@ class Cursor:
 
     def excerpt(self, node) -> str:
         """The node in its line of source, with carets under it, for messages; empty where there is none."""
-        if not FSTRING_POSITIONS:
+        if not FSTRING_POSITIONS and node is not None:
             node = next((each for each in reversed([*self._ancestors(node)]) if isinstance(each, _FORMATTED)), node)
-        return excerpt(self._context.source, node) if self._context is not None else ""
+        return excerpt(self._context.source, node) if self._context is not None and node is not None else ""
 
     def _refuse(self, node, reason):
         raise PassError(f"pass {self._by.name!r} in {self.function}: {reason}{self.excerpt(node)}")
@@ -310,6 +310,21 @@ class Cursor:
             source=self.source(node) if source is None else source,
             name=name,
         )
+        self.sites.append(site)
+        return site
+
+    def site_of(self, code, kind: str) -> Site:
+        """Register a function as a whole, for probes that no expression stands for; see `Pass.edits`.
+
+        Parameters:
+            code: its code object.
+            kind: what the site is, in one word.
+
+        Returns:
+            A new `Site` on the first line, named by the qualified name.
+        """
+        name, line = code.co_qualname, code.co_firstlineno
+        site = Site(len(self.sites), kind, name, self.file, line, line, 0, 0, name, name)
         self.sites.append(site)
         return site
 
