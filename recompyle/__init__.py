@@ -12,9 +12,32 @@ from recompyle.errors import (
 )
 from recompyle.patch import Patch, apply, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
-from recompyle.rewrite import Pass, Preview, Site, preview, rewrite
+from recompyle.rewrite import (
+    Assignments,
+    Calls,
+    Clock,
+    Counter,
+    EntryExit,
+    Expressions,
+    Handlers,
+    Loops,
+    Pass,
+    Preview,
+    Site,
+    Statements,
+    preview,
+    rewrite,
+)
 
 __all__ = [
+    "Assignments",
+    "Calls",
+    "Clock",
+    "Counter",
+    "EntryExit",
+    "Expressions",
+    "Handlers",
+    "Loops",
     "NotRewritable",
     "Pass",
     "PassError",
@@ -27,6 +50,7 @@ __all__ = [
     "SlowCall",
     "SourceMismatch",
     "SourceNotFound",
+    "Statements",
     "TargetNotFound",
     "__version__",
     "apply",

@@ -6,6 +6,7 @@ Each step stands in its own file. Everything is built and checked before anythin
 """
 
 import ast
+import dis
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType
 
@@ -140,7 +141,7 @@ def _compile(wanted: Prepared, code: CodeType) -> CodeType:
         raise _invalid(wanted, code, error) from error
     by_constant = {each.constant: each for each in placeholders}
     if wanted.is_free:
-        _check_free_shape(wanted, code, compiled)
+        _check_free_shape(wanted, context, compiled)
         placed = relocate(compiled, by_constant)
     else:
         placed = match(context.plain, compiled, by_constant)
@@ -187,8 +188,9 @@ def _with_free_variables(context: Context, node: ast.AST, compiled: CodeType) ->
 _HAS_DOCSTRING = 0x4000000  # 3.13: read only when a function is made, and ours has been made
 
 
-def _check_free_shape(wanted: Prepared, old: CodeType, new: CodeType) -> None:
+def _check_free_shape(wanted: Prepared, context: Context, new: CodeType) -> None:
     """A free pass may change what a function does, not what it is."""
+    old = context.code
     arguments = old.co_argcount + old.co_kwonlyargcount + bool(old.co_flags & 0x4) + bool(old.co_flags & 0x8)
     for what, same in {
         "name": (old.co_name, old.co_qualname) == (new.co_name, new.co_qualname),
@@ -199,6 +201,35 @@ def _check_free_shape(wanted: Prepared, old: CodeType, new: CodeType) -> None:
     }.items():
         if not same:
             raise PassError(f"{_free_names(wanted)} in {old.co_qualname}: it would change the function's {what}")
+
+
+    lost = _enclosing_names(context) & (_global_names(new) - _global_names(old))
+    if lost:
+        raise PassError(
+            f"{_free_names(wanted)} in {old.co_qualname}: {', '.join(sorted(lost))} of an enclosing function cannot be "
+            "reached: this function has no cell for it"
+        )
+
+
+def _enclosing_names(context: Context) -> set[str]:
+    """What the functions around bind, and perhaps a little more."""
+    found = set()
+    for scope in context.definition.scopes:
+        if not isinstance(scope, ast.ClassDef):
+            for node in ast.walk(scope):
+                if isinstance(node, ast.arg):
+                    found.add(node.arg)
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    found.add(node.id)
+                elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    found.add(node.name)
+    return found
+
+
+def _global_names(code: CodeType) -> set[str]:
+    """The names that a code object and those in it look up outside of functions."""
+    found = {each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return found.union(*(_global_names(const) for const in code.co_consts if type(const) is CodeType))
 
 
 def _free_names(wanted: Prepared) -> str:

@@ -59,7 +59,7 @@ def _transformed(node, each, at):
     made = body[0] if len(body) == 1 else None
     if isinstance(made, ast.Expr):
         made = made.value
-    if type(made) is not type(node) or getattr(made, "name", None) != getattr(node, "name", None):
+    if type(made) is not type(node):
         kind = "lambda" if isinstance(node, ast.Lambda) else f"definition of {node.name}"
         raise PassError(f"pass {each.name!r} in {at.function}: it must give back one {kind}, and nothing else")
     return made

@@ -53,7 +53,7 @@ class Preview:
         )
 
 
-def preview(function: FunctionType, *passes: Pass) -> Preview:
+def preview(function: FunctionType, *passes: Pass | ast.NodeTransformer) -> Preview:
     """Show what `recompyle.rewrite` would do; nothing is changed or run.
 
     Parameters:
