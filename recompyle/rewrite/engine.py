@@ -171,7 +171,8 @@ def _edit_all(code: CodeType, wanted: Prepared, nested: bool) -> CodeType:
 
 def _with_free_variables(context: Context, node: ast.AST, compiled: CodeType) -> CodeType:
     """Keep the cells of the running function, also those that the new tree no longer mentions."""
-    unused = sorted(set(context.code.co_freevars) - {*compiled.co_freevars, *compiled.co_varnames, *compiled.co_cellvars})
+    used = {*compiled.co_freevars, *compiled.co_varnames, *compiled.co_cellvars}
+    unused = sorted(set(context.code.co_freevars) - used)
     if not unused:
         return compiled
     if isinstance(node, ast.Lambda):

@@ -12,7 +12,7 @@ from functools import cached_property
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
 from recompyle.rewrite.excerpt import excerpt
-from recompyle.rewrite.probes import Clock, Coat, Counter, Held
+from recompyle.rewrite.probes import Clock, Coat, Counter
 
 __all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not"]
 

@@ -19,8 +19,8 @@ def of(node: ast.AST) -> LineMap:
     """The line map of ``ast.unparse(node)``; empty if the text of the tree cannot be parsed.
 
     Parameters:
-        node: a tree that `recompyle.rewrite.transform.transform` wrote with names. What a free pass made maps to what it
-            stands for.
+        node: a tree that `recompyle.rewrite.transform.transform` wrote with names. What a free pass made maps to what
+            it stands for.
     """
     probes = [each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id.startswith("@")]
     shown = [each.id for each in probes]
@@ -58,6 +58,10 @@ def _pair(node, parsed, inside_probe, pieces):
                 for each, twin in zip(one, other, strict=True):
                     if isinstance(each, ast.AST):
                         _pair(each, twin, inserted, pieces)
+    if isinstance(node, ast.Attribute) and not inserted:  # its name may stand on another line than what is before it
+        width = len(node.attr.encode())
+        place = (node.end_lineno, node.end_col_offset - width)
+        pieces.append(((parsed.end_lineno, parsed.end_col_offset - width), True, place))
     if "lineno" in node._attributes:
         end = _INSERTED if inside_probe else _end(node)
         pieces.append(((parsed.end_lineno, parsed.end_col_offset), False, end))

@@ -112,7 +112,7 @@ def test_transformer_gets_a_module_with_the_function() -> None:
 def test_replace_expression_that_uses_the_old_one() -> None:
     double = Each("BinOp", lambda node, at: ast.BinOp(node, ast.Mult(), ast.Constant(2)))
     assert recompyle.rewrite(price, double)(1) == 4.0
-    assert recompyle.rewrite(price, double)(3) == round((12 - 1) * 2, 2)
+    assert recompyle.rewrite(price, double)(3) == 22
 
 
 @pytest.mark.parametrize(("new", "result"), [([], 3), (ast.Pass(), 3), ([ast.Return(ast.Constant("x"))], "x")])

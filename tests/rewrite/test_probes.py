@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import recompyle
-from recompyle import Clock, Counter, Pass
+from recompyle import Counter, Pass
 from recompyle.errors import PassError
 
 

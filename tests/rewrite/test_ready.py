@@ -29,7 +29,7 @@ class Note:
 
 def sample(items: Any) -> Any:
     """A docstring."""
-    global unused  # noqa: PLW0603
+    global unused
     total = 0
     for item in items:
         try:
@@ -149,7 +149,8 @@ def test_entry_exit_and_error() -> None:
 
 def test_entry_exit_of_nested_functions_and_without_source() -> None:
     names: dict[str, Any] = {}
-    text = "def f(n):\n    class K:\n        def m(self): return n\n    return [K().m(), (lambda: n)(), *(n for _ in 'ab')]"
+    text = "def f(n):\n    class K:\n        def m(self): return n\n"
+    text += "    return [K().m(), (lambda: n)(), *(n for _ in 'ab')]"
     exec(text, names)
     ends = EntryExit(Note, exit=Note)
     assert recompyle.rewrite(names["f"], ends)(7) == [7, 7, 7, 7]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import io
-import sys
 import tokenize
 from typing import Any
 
@@ -23,14 +22,17 @@ def work(self: Any, x: Any) -> Any:
     return y
 
 
+PROBE = "\N{LATIN SMALL LETTER F WITH HOOK}"  # one that may stand in a name
+
+
 def names_in(text: str) -> list[tuple[str, int, int]]:
     """Each name in a text of Python, with its line and its column in bytes; names of probes stay out."""
     found = []
-    for token in tokenize.generate_tokens(io.StringIO(text.replace("@", "\N{LATIN SMALL LETTER F WITH HOOK}")).readline):
-        word = token.string
-        if token.type == tokenize.NAME and "\N{LATIN SMALL LETTER F WITH HOOK}" not in word:
-            line = text.splitlines()[token.start[0] - 1]
-            found.append((word, token.start[0], len(line[: token.start[1]].encode())))
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text.replace("@", PROBE)).readline):
+        if token.type == tokenize.NAME and PROBE not in token.string:
+            line, column = token.start
+            found.append((token.string, line, len(lines[line - 1][:column].encode())))
     return found
 
 
@@ -57,7 +59,7 @@ PASSES = (Calls(Clock), Statements(Counter), Expressions(Counter))
 def test_each_name() -> None:
     wrong, right = faults(work, *PASSES)
     assert wrong == []
-    assert right == 17 + 4
+    assert right == 20
 
 
 def test_probes_have_no_original() -> None:
@@ -95,6 +97,9 @@ def test_without_source_it_is_empty() -> None:
     assert (shown.source, len(shown.map)) == ("", 0)
 
 
+KEYWORDS = ["if", "elif", "else", "not", "is", "in", "and", "or", "as", "for", "from", "except", "finally", "lambda", "case"]
+
+
 @pytest.mark.parametrize("module", ["json.decoder", "textwrap", "difflib", "statistics", "contextlib", "argparse"])
 def test_standard_library(module: str) -> None:
     importlib.import_module(module)
@@ -107,7 +112,4 @@ def test_standard_library(module: str) -> None:
         missed += [each for each in wrong if each[0] not in KEYWORDS]
         total += right
     assert total > 500
-    assert len(missed) <= total // 500 if sys.version_info >= (3, 12) else len(missed) <= total // 50
-
-
-KEYWORDS = {"if", "elif", "else", "not", "is", "in", "and", "or", "as", "for", "from", "except", "finally", "lambda"}
+    assert [each for each in missed if each[0] not in ("r", "s")] == []  # the `!r` of an f-string is no node either
