@@ -7,8 +7,10 @@ Each step stands in its own file. Everything is built and checked before anythin
 
 import ast
 import dis
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType
+from typing import Any
 
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
@@ -21,7 +23,9 @@ from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, guard, i
 from recompyle.rewrite.skeleton import Context, locate
 from recompyle.rewrite.transform import transform
 
-__all__ = ["Built", "build", "check_function", "context_of"]
+__all__ = ["Built", "Prepared", "build", "check_function", "prepare"]
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Prepared:
     passes: list[Pass]
     cursors: list[Cursor]
     context: Context | None
-    node: ast.AST | None
+    node: Function | None
     plan: Plan
 
     @property
@@ -97,7 +101,7 @@ def prepare(function: FunctionType, code: CodeType, passes) -> Prepared:
     return Prepared(passes, cursors, context, node, requests)
 
 
-def build(function: FunctionType, code: CodeType, passes: "list[Pass] | tuple[Pass, ...]") -> Built:
+def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer]") -> Built:
     """Rewrite a function's code.
 
     Parameters:
@@ -130,9 +134,10 @@ def build(function: FunctionType, code: CodeType, passes: "list[Pass] | tuple[Pa
 
 
 def _compile(wanted: Prepared, code: CodeType) -> CodeType:
-    node, placeholders = transform(wanted.node, wanted.plan)
     context = wanted.context
     assert context is not None
+    assert wanted.node is not None
+    node, placeholders = transform(wanted.node, wanted.plan)
     try:
         compiled = context.compile(node)
         if wanted.is_free:
@@ -169,16 +174,16 @@ def _edit_all(code: CodeType, wanted: Prepared, nested: bool) -> CodeType:
 # -- what a free pass made ---------------------------------------------------------------------------------
 
 
-def _with_free_variables(context: Context, node: ast.AST, compiled: CodeType) -> CodeType:
+def _with_free_variables(context: Context, node: Function, compiled: CodeType) -> CodeType:
     """Keep the cells of the running function, also those that the new tree no longer mentions."""
     used = {*compiled.co_freevars, *compiled.co_varnames, *compiled.co_cellvars}
     unused = sorted(set(context.code.co_freevars) - used)
     if not unused:
         return compiled
+    changed: Function
     if isinstance(node, ast.Lambda):
-        names = [ast.Name(name, ast.Load()) for name in unused]
-        body: ast.AST = ast.IfExp(ast.Constant(True), node.body, ast.Tuple(names, ast.Load()))
-        changed: ast.AST = ast.Lambda(node.args, body)
+        names: list[ast.expr] = [ast.Name(name, ast.Load()) for name in unused]
+        changed = ast.Lambda(node.args, ast.IfExp(ast.Constant(True), node.body, ast.Tuple(names, ast.Load())))
     else:
         at = 1 if ast.get_docstring(node, clean=False) is not None else 0
         body = [*node.body[:at], ast.Nonlocal(unused), *node.body[at:]]
@@ -250,6 +255,14 @@ def _invalid(wanted: Prepared, code: CodeType, error: Exception) -> PassError:
     return PassError(f"{by}{code.co_qualname}: the rewritten tree does not compile: {error}{where}")
 
 
+_NO_PARTS: dict[str, Any] = {
+    "name": "f",
+    "args": ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]),
+    "decorator_list": [],
+    "type_params": [],
+}
+
+
 class _Told:
     """Where the compiler says that a SyntaxError is."""
 
@@ -265,18 +278,13 @@ def _culprit(context: Context, root, error: Exception):
             continue
         part = ast.Expr(node) if isinstance(node, ast.expr) else node
         loop = ast.While(ast.Constant(True), [part], [])
-        wrapped: ast.AST = ast.Module([ast.AsyncFunctionDef(**_empty(context.definition.node), body=[loop])], [])
+        wrapped = ast.Module([ast.AsyncFunctionDef(**_NO_PARTS, body=[loop])], [])
         try:
-            compile(ast.fix_missing_locations(wrapped), "", "exec")  # type: ignore[arg-type]
+            compile(ast.fix_missing_locations(wrapped), "", "exec")
         except (SyntaxError, ValueError, TypeError) as found:
             if found.args[:1] == error.args[:1]:
                 return node
     return root
-
-
-def _empty(node):
-    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return {"name": "f", "args": arguments, "decorator_list": [], "type_params": []}
 
 
 _SHAPE = ("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_freevars", "co_varnames")

@@ -71,7 +71,7 @@ def preview(function: FunctionType, *passes: Pass | ast.NodeTransformer) -> Prev
     engine.build(function, code, passes)  # proves that the rewrite is possible
     wanted = engine.prepare(function, code, passes)
     sites = tuple(site for at in wanted.cursors for site in at.sites)
-    if wanted.context is None:
+    if wanted.context is None or wanted.node is None:
         return Preview("", "", LineMap(encode_pieces([])), sites, tuple(wanted.plan.skipped))
     node, _ = transform(wanted.node, wanted.plan, names=True)
     original = _unparse(wanted.context.definition.node)

@@ -1,5 +1,6 @@
 """Small probes that passes are built from: a counter, a clock, a constant, and a coat for foreign objects."""
 
+cimport cython
 from libc.stdint cimport uint64_t
 
 from recompyle._c.probe cimport Probe
@@ -62,11 +63,15 @@ cdef class Clock:
     cdef readonly uint64_t count
     cdef readonly uint64_t total_ns
     cdef readonly uint64_t max_ns
-    cdef dict open  # address of the frame to the time of its start; a later frame at that address overwrites it
+    # The newest start, and below it others that are open. A later frame at the same address overwrites what an
+    # exception left behind.
+    cdef const void *frame
+    cdef uint64_t started
+    cdef dict below
 
     def __init__(self, site=None):
         self.site = site
-        self.open = {}
+        self.below = {}
         self.start = _Start(self)
         self.end = _End(self)
 
@@ -74,8 +79,31 @@ cdef class Clock:
         return f"<Clock {self.count} runs, {self.total_ns} ns>"
 
 
-cdef object frame_key():
-    return PyLong_FromVoidPtr(<void *>recompyle_frame(recompyle_thread_state()))
+    cdef int begin(self) except -1:
+        cdef const void *frame = recompyle_frame(recompyle_thread_state())
+        with cython.critical_section(self):
+            if self.frame != NULL and self.frame != frame:
+                self.below[PyLong_FromVoidPtr(<void *>self.frame)] = self.started
+            self.frame = frame
+            self.started = rcp_clock_system_ns()
+        return 0
+
+    cdef int finish(self) except -1:
+        cdef uint64_t now = rcp_clock_system_ns(), took
+        cdef const void *frame = recompyle_frame(recompyle_thread_state())
+        with cython.critical_section(self):
+            if self.frame == frame:
+                self.frame = NULL
+                took = now - self.started
+            else:
+                started = self.below.pop(PyLong_FromVoidPtr(<void *>frame), None)
+                if started is None:
+                    return 0
+                took = now - <uint64_t>started
+            self.count += 1
+            self.total_ns += took
+            self.max_ns = max(self.max_ns, took)
+        return 0
 
 
 cdef class _Start(Probe):
@@ -85,11 +113,11 @@ cdef class _Start(Probe):
         self.clock = clock
 
     def __getitem__(self, value):
-        self.clock.open[frame_key()] = rcp_clock_system_ns()
+        self.clock.begin()
         return value
 
     def __invert__(self):
-        self.clock.open[frame_key()] = rcp_clock_system_ns()
+        self.clock.begin()
         return self.clock.end
 
 
@@ -100,13 +128,7 @@ cdef class _End(Probe):
         self.clock = clock
 
     def __getitem__(self, value):
-        cdef uint64_t now = rcp_clock_system_ns(), took
-        started = self.clock.open.pop(frame_key(), None)
-        if started is not None:
-            took = now - <uint64_t>started
-            self.clock.count += 1
-            self.clock.total_ns += took
-            self.clock.max_ns = max(self.clock.max_ns, took)
+        self.clock.finish()
         return value
 
 

@@ -137,9 +137,9 @@ class Statements(Chosen):
             self._mark("statement", node, node, None, at)
 
 
-for _kind in ast.stmt.__subclasses__():
-    if _kind not in (ast.Global, ast.Nonlocal):
-        setattr(Statements, f"visit_{_kind.__name__}", Statements._visit)
+for _statement in ast.stmt.__subclasses__():
+    if _statement not in (ast.Global, ast.Nonlocal):
+        setattr(Statements, f"visit_{_statement.__name__}", Statements._visit)
 
 
 class Expressions(Chosen):
@@ -154,9 +154,9 @@ class Expressions(Chosen):
         self._through("expression", node, node, name_of(node), at)
 
 
-for _kind in ast.expr.__subclasses__():
-    if _kind not in (ast.Constant, ast.Slice, ast.Starred):
-        setattr(Expressions, f"visit_{_kind.__name__}", Expressions._visit)
+for _expression in ast.expr.__subclasses__():
+    if _expression not in (ast.Constant, ast.Slice, ast.Starred):
+        setattr(Expressions, f"visit_{_expression.__name__}", Expressions._visit)
 
 
 class Assignments(Chosen):

@@ -97,7 +97,7 @@ def test_without_source_it_is_empty() -> None:
     assert (shown.source, len(shown.map)) == ("", 0)
 
 
-KEYWORDS = ["if", "elif", "else", "not", "is", "in", "and", "or", "as", "for", "from", "except", "finally", "lambda", "case"]
+KEYWORDS = {"if", "elif", "else", "not", "is", "in", "and", "or", "as", "for", "from", "except", "finally", "case"}
 
 
 @pytest.mark.parametrize("module", ["json.decoder", "textwrap", "difflib", "statistics", "contextlib", "argparse"])
