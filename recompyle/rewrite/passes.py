@@ -785,6 +785,30 @@ def _visible(node):
                 yield child
 
 
+class _Frozen:
+    """The shared tree as it was. A pass that changes it is told so, and the tree is mended."""
+
+    def __init__(self, nodes):
+        self.parts = [(node, _parts_of(node)) for node in nodes]
+
+    def mend(self):
+        """Undo what was changed; returns the first node that had been, or None."""
+        changed = [(node, parts) for node, parts in self.parts if _parts_of(node) != parts]
+        for node, parts in changed:
+            vars(node).clear()
+            vars(node).update(parts)
+        return changed[0][0] if changed else None
+
+
+def _parts_of(node):
+    return {name: list(part) if type(part) is list else part for name, part in vars(node).items()}
+
+
+def _is_foreign(each):
+    """Whether a pass is somebody else's: those of the package are known to leave the tree alone."""
+    return not type(each).__module__.startswith("recompyle.")
+
+
 def plan(context, function, code, passes):
     """Show a function's tree to each pass and collect what it asks for.
 
@@ -804,20 +828,35 @@ def plan(context, function, code, passes):
     result = Plan()
     walk = _Walk(result)
     order = walk.run(context.definition.node) if context is not None else []
+    watched = [context.definition.node, *(node for node, _ in order)] if any(map(_is_foreign, passes)) and order else []
+    frozen = _Frozen(watched)
     cursors = []
     for each in passes:
-        at = Cursor(result, context, function, code, walk, each)
-        cursors.append(at)
         if each.level not in LEVELS:
             raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
-        guard(each, None, at, each.begin, at)
-        for node, depth in order:
-            if depth and not each.nested_functions:
-                continue
-            visit = getattr(each, f"visit_{type(node).__name__}", None)
-            if visit is not None:
-                guard(each, node, at, visit, node, at)
+        at = Cursor(result, context, function, code, walk, each)
+        cursors.append(at)
+        try:
+            _show(each, at, order)
+        finally:
+            changed = frozen.mend() if _is_foreign(each) else None
+        if changed is not None:
+            raise PassError(
+                f"pass {each.name!r} in {at.function}: it changed the shared tree; at.replace and ast.NodeTransformer "
+                f"are there for that{at.excerpt(changed)}"
+            )
     return result, cursors
+
+
+def _show(each, at, order):
+    """Let one pass look at each node."""
+    guard(each, None, at, each.begin, at)
+    for node, depth in order:
+        if depth and not each.nested_functions:
+            continue
+        visit = getattr(each, f"visit_{type(node).__name__}", None)
+        if visit is not None:
+            guard(each, node, at, visit, node, at)
 
 
 def guard(pass_, node, at, function, *arguments):

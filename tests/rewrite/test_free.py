@@ -551,3 +551,25 @@ def test_standard_library_rebuilt_by_a_transformer_does_the_same(cleanly: None) 
         for function in patch.functions:
             assert markers(function.__code__) == []
     assert results() == expected
+
+
+def test_pass_that_changes_the_shared_tree_is_told_so_and_the_tree_is_mended() -> None:
+    class Meddler(recompyle.Pass):
+        name = "meddler"
+
+        def visit_BinOp(self, node: ast.BinOp, at: Any) -> None:
+            if isinstance(node.op, ast.Mult):
+                node.op = ast.Add()
+
+        def visit_If(self, node: ast.If, at: Any) -> None:
+            node.body.clear()
+
+    with pytest.raises(PassError) as caught:
+        recompyle.rewrite(price, Meddler())
+    assert str(caught.value) == (
+        "pass 'meddler' in price: it changed the shared tree; at.replace and ast.NodeTransformer are there for that\n"
+        f'  File "{__file__}", line {line_of("total = ")}\n'
+        "    total = count * each\n"
+        "            ^^^^^^^^^^^^"
+    )
+    assert recompyle.rewrite(price, recompyle.Statements(recompyle.Counter))(6) == 11.0
