@@ -15,7 +15,8 @@ from recompyle.rewrite.probes import Held
 
 __all__ = ["is_free", "rebuild"]
 
-_LITERAL = (str, bytes, int, float, complex, type(None), type(...))
+_LITERAL = (str, bytes, int, float, complex, bool, type(None), type(...))
+
 
 def is_free(plan, passes) -> bool:
     """Whether a rewrite changes more than probes can."""
@@ -38,7 +39,8 @@ def rebuild(context, plan, passes, cursors):
     """
     root = context.definition.node
     tree = _Copy(root, plan)
-    node = guard(passes[0], None, cursors[0], tree.copy, root)
+    blamed = next((each for each in passes if each.level == "free"), passes[0])
+    node = guard(blamed, None, cursors[0], tree.copy, root)
     for each, at in zip(passes, cursors, strict=True):
         if isinstance(each, Transformer):
             node = _transformed(node, each, at)
@@ -242,4 +244,4 @@ def _is_literal(value):
     """Whether the compiler takes a value as a constant."""
     if type(value) in (tuple, frozenset):
         return all(map(_is_literal, value))
-    return type(value) in (*_LITERAL, bool)
+    return type(value) in _LITERAL
