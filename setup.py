@@ -28,11 +28,13 @@ PER_INTERPRETER = [("CYTHON_USE_MODULE_STATE", "1"), ("CYTHON_USE_TYPE_SPECS", "
 MODULES = {
     "recompyle._c.check": ["errno"],
     "recompyle._c.probe": [],
+    "recompyle._c.linemap": ["base", "errno", "linemap"],
     "recompyle._c.state": ["base", "errno", "clock", "stack"],
     "recompyle.rewrite.source": [],
     "recompyle.rewrite.skeleton": [],
     "recompyle.rewrite.transform": [],
     "recompyle.rewrite.link": [],
+    "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],
     "recompyle.wrap.probes": [],

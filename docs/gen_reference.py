@@ -20,7 +20,11 @@ PACKAGES = {
 }
 PLUGIN = "recompyle.pytest_plugin"
 # What a public class hands to users' code without being in an `__all__` of those packages.
-HANDED_OUT = {"Pass": ("recompyle.rewrite.passes", "Cursor")}
+HANDED_OUT = {
+    "Assignments": ("recompyle.rewrite.ready", "Chosen"),
+    "Pass": ("recompyle.rewrite.passes", "Cursor"),
+    "Preview": ("recompyle._c.linemap", "LineMap"),
+}
 # Methods that other parts of the package call, and no program.
 INNER = {
     "SlowCall.build",
@@ -49,7 +53,25 @@ def module_file(name: str) -> Path:
 
 
 def tree_of(name: str) -> ast.Module:
-    return ast.parse(module_file(name).read_text(encoding="utf-8"))
+    path = module_file(name)
+    if path.exists():
+        return ast.parse(path.read_text(encoding="utf-8"))
+    return with_docstrings(path.with_suffix(".pyi"), path.with_suffix(".pyx"))
+
+
+def with_docstrings(stub: Path, source: Path) -> ast.Module:
+    """The tree of a compiled module's stub, with the docstrings that stand in its Cython source."""
+    tree, text = ast.parse(stub.read_text(encoding="utf-8")), source.read_text(encoding="utf-8")
+    for cls in (each for each in tree.body if isinstance(each, ast.ClassDef)):
+        _, _, inside = text.partition(f"class {cls.name}")
+        inside = re.split(r"\n(?=\S)", inside, maxsplit=1)[0]
+        for node in (cls, *(each for each in cls.body if isinstance(each, ast.FunctionDef))):
+            head = r"[^\n]*" if node is cls else rf".*?def {node.name}\([^\n]*"
+            found = re.match(head + r'\n\s+"""(.*?)"""', inside, re.S)
+            if found:
+                node.body.insert(0, ast.Expr(ast.Constant(found[1])))
+        ast.fix_missing_locations(cls)
+    return tree
 
 
 def public_names(tree: ast.Module) -> list[str]:
@@ -196,7 +218,7 @@ def belongs(module: str, variable: str, cls: ast.ClassDef) -> bool:
 def function(name: str, node: ast.FunctionDef, mark: str = "###") -> list[str]:
     decorators = {ast.unparse(each) for each in node.decorator_list}
     text = prose(ast.get_docstring(node) or "")
-    if "property" in decorators:
+    if decorators & {"property", "cached_property"}:
         return [f"{mark} {name}", f"*Property.* {text}"]
     if "contextmanager" in decorators:
         text = f"*Context manager.* {text}"

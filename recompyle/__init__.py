@@ -12,7 +12,22 @@ from recompyle.errors import (
 )
 from recompyle.patch import Patch, apply, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
-from recompyle.rewrite import Pass, Preview, Site, preview, rewrite
+from recompyle.rewrite import (
+    Assignments,
+    Calls,
+    Clock,
+    Counter,
+    EntryExit,
+    Expressions,
+    Handlers,
+    Loops,
+    Pass,
+    Preview,
+    Site,
+    Statements,
+    preview,
+    rewrite,
+)
 from recompyle.wrap import (
     CallExtras,
     ExceptHook,
@@ -24,8 +39,16 @@ from recompyle.wrap import (
 )
 
 __all__ = [
+    "Assignments",
     "CallExtras",
+    "Calls",
+    "Clock",
+    "Counter",
+    "EntryExit",
     "ExceptHook",
+    "Expressions",
+    "Handlers",
+    "Loops",
     "NotRewritable",
     "Pass",
     "PassError",
@@ -38,6 +61,7 @@ __all__ = [
     "SlowCall",
     "SourceMismatch",
     "SourceNotFound",
+    "Statements",
     "TargetNotFound",
     "WrapCalls",
     "__version__",

@@ -25,6 +25,7 @@ from recompyle.patch import builds
 from recompyle.patch.resolve import functions_of, is_pattern, resolve
 from recompyle.patch.swap import check, swap, unswap
 from recompyle.rewrite import origin
+from recompyle.rewrite.order import in_order
 
 __all__ = ["Patch", "apply", "pause", "pristine", "restore"]
 
@@ -166,7 +167,7 @@ def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
     Parameters:
         target: a function, a method, a property or another wrapper of functions, or a path such as
             ``"app.orders:Order.total"`` or ``"app.orders:*"``; see `recompyle.patch.resolve`.
-        passes: what to put in; see `recompyle.Pass`.
+        passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``.
         scope: ``"this"``: the functions found, or ``"existing"``: also all other living functions of the
             same code, such as the closures that a factory has made so far. The latter searches all objects
             known to the garbage collector (some 10 ms per million; what `gc.freeze` set aside is not found).
@@ -176,6 +177,7 @@ def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
 
     Raises:
         ValueError: a malformed path, no pass, an unknown scope.
+        TypeError: something that is no pass.
         TargetNotFound: the path leads nowhere.
         RecompyleError: a function cannot be rewritten. Then all functions are as they were. For a pattern
             such functions are left out and listed in ``skipped``; only if none could be done, the first
@@ -185,6 +187,7 @@ def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
         raise ValueError("apply() needs at least one pass")
     if scope not in SCOPES:
         raise ValueError(f"scope is one of {', '.join(map(repr, SCOPES))}, not {scope!r}")
+    in_order(passes)
     patch = Patch(passes)
     if _env.disabled():
         return patch

@@ -3,21 +3,48 @@
 `recompyle.rewrite` is the function below, not this folder: write ``from recompyle.rewrite import source``.
 """
 
+import ast
 import types
 
 from recompyle.rewrite import engine, origin
 from recompyle.rewrite.passes import Pass, Site
 from recompyle.rewrite.preview import Preview, preview
+from recompyle.rewrite.probes import Clock, Counter
+from recompyle.rewrite.ready import (
+    Assignments,
+    Calls,
+    EntryExit,
+    Expressions,
+    Handlers,
+    Loops,
+    Statements,
+)
 
-__all__ = ["Pass", "Preview", "Site", "preview", "rewrite"]
+__all__ = [
+    "Assignments",
+    "Calls",
+    "Clock",
+    "Counter",
+    "EntryExit",
+    "Expressions",
+    "Handlers",
+    "Loops",
+    "Pass",
+    "Preview",
+    "Site",
+    "Statements",
+    "preview",
+    "rewrite",
+]
 
 
-def rewrite(function: types.FunctionType, *passes: Pass) -> types.FunctionType:
+def rewrite(function: types.FunctionType, *passes: Pass | ast.NodeTransformer) -> types.FunctionType:
     """Make a rewritten copy of a function.
 
     Parameters:
         function: a Python function; it is not touched.
-        passes: the passes, in order: on one node earlier ones are inner.
+        passes: the passes, in order: on one node earlier ones are inner. An ast.NodeTransformer is a pass too, of
+            level ``"free"``: it gets a copy of the function in an ast.Module, and gives back the changed one.
 
     Returns:
         A new function with the same globals, defaults, closure, attributes and names.
@@ -26,7 +53,8 @@ def rewrite(function: types.FunctionType, *passes: Pass) -> types.FunctionType:
         SourceNotFound: there is no source (generated code, compiled module).
         SourceMismatch: the source is not that of the running code.
         NotRewritable: not a Python function, or its code cannot take the probes.
-        PassError: a pass failed, or asked for what is not allowed.
+        PassError: a pass failed, asked for what is not allowed, or made a tree that is not valid.
+        TypeError: something that is no pass.
     """
     engine.check_function(function)
     built = engine.build(function, origin.of(function.__code__), passes)

@@ -5,19 +5,27 @@
 Each step stands in its own file. Everything is built and checked before anything is swapped.
 """
 
-from dataclasses import dataclass
+import ast
+import dis
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import CodeType, FunctionType
+from typing import Any
 
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
-from recompyle.rewrite import origin
+from recompyle.rewrite import free, origin
+from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.link import link
-from recompyle.rewrite.locate import match
-from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, Wrap, guard, plan
+from recompyle.rewrite.locate import match, relocate
+from recompyle.rewrite.order import in_order
+from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, Wrap, guard, in_coat, plan
 from recompyle.rewrite.skeleton import Context, locate
 from recompyle.rewrite.transform import transform
 
-__all__ = ["Built", "build", "check_function", "context_of"]
+__all__ = ["Built", "Prepared", "build", "check_function", "prepare"]
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,48 @@ def context_of(function, code: CodeType, passes) -> Context | None:
     return locate(code, function.__globals__)
 
 
-def build(function: FunctionType, code: CodeType, passes: "list[Pass] | tuple[Pass, ...]") -> Built:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What passes want of a function, not yet compiled.
+
+    Attributes:
+        passes, cursors: the passes in force, in order, and the cursor of each.
+        context: the function's source context; None if no pass looks at source.
+        node: the function's tree that is to be compiled; without free passes the original one. None without context.
+        plan: the requests about that tree.
+    """
+
+    passes: list[Pass]
+    cursors: list[Cursor]
+    context: Context | None
+    node: Function | None
+    plan: Plan
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the tree is another one than the function's own."""
+        return self.context is not None and self.node is not self.context.definition.node
+
+
+def prepare(function: FunctionType, code: CodeType, passes) -> Prepared:
+    """Let passes look at a function and collect what they ask for; parameters and errors as for `build`."""
+    check_function(function)
+    passes = in_order(passes)
+    context = context_of(function, code, passes)
+    requests, cursors = plan(context, function, code, passes)
+    node = None if context is None else context.definition.node
+    if context is not None and free.is_free(requests, passes):
+        node, requests = free.rebuild(context, requests, passes, cursors)
+    return Prepared(passes, cursors, context, node, requests)
+
+
+def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer]") -> Built:
     """Rewrite a function's code.
 
     Parameters:
         function: the function, for its globals; not touched.
         code: its original code object: what the rewrite starts from.
-        passes: the passes, in order: on one node earlier ones are inner.
+        passes: passes and ast.NodeTransformers, as registered; see `recompyle.rewrite.order.in_order`.
 
     Returns:
         A `Built`.
@@ -74,41 +117,41 @@ def build(function: FunctionType, code: CodeType, passes: "list[Pass] | tuple[Pa
         SourceMismatch: the source is not that of ``code``.
         NotRewritable: not a function, or the result could not be proved to be the old code plus probes.
         PassError: a pass failed, or asked for what is not allowed.
+        TypeError: something that is no pass.
     """
-    check_function(function)
-    passes = _in_force(passes)
-    context = context_of(function, code, passes)
-    requests, cursors = plan(context, function, code, passes)
-    if requests and context is not None:
-        linked = _compile(context, code, requests, passes, cursors)
+    wanted = prepare(function, code, passes)
+    if wanted.is_free or (wanted.plan and wanted.context is not None):
+        linked = _compile(wanted, code)
     else:
-        linked = _edit(code, passes, cursors, nested=False)
-    _check_same_shape(code, linked)
-    for each, at in zip(passes, cursors, strict=True):
+        linked = _edit_all(code, wanted, nested=False)
+    if not wanted.is_free:
+        _check_same_shape(code, linked)
+    for each, at in zip(wanted.passes, wanted.cursors, strict=True):
         guard(each, None, at, each.end, at)
     if linked is not code:
         origin.remember(linked, code)
-    return Built(linked, tuple(tuple(at.sites) for at in cursors), tuple(requests.skipped))
+    return Built(linked, tuple(tuple(at.sites) for at in wanted.cursors), tuple(wanted.plan.skipped))
 
 
-def _in_force(passes):
-    """The passes without those that a later one of the same class replaces."""
-    kept = []
-    for i, each in enumerate(passes):
-        if not (each.single and any(type(later) is type(each) for later in passes[i + 1 :])):
-            kept.append(each)
-    return kept
-
-
-def _compile(context: Context, code: CodeType, requests: Plan, passes, cursors: list[Cursor]) -> CodeType:
-    node, placeholders = transform(context.definition.node, requests)
+def _compile(wanted: Prepared, code: CodeType) -> CodeType:
+    context = wanted.context
+    assert context is not None
+    assert wanted.node is not None
+    node, placeholders = transform(wanted.node, wanted.plan)
     try:
         compiled = context.compile(node)
+        if wanted.is_free:
+            compiled = _with_free_variables(context, node, compiled)
     except (SyntaxError, ValueError, TypeError, RecursionError) as error:
-        raise PassError(f"{code.co_qualname}: the rewritten tree does not compile: {error}") from error
+        raise _invalid(wanted, code, error) from error
     by_constant = {each.constant: each for each in placeholders}
-    tables = {id(each): table for each, table in match(_reference(context, requests), compiled, by_constant)}
-    return link(compiled, by_constant, tables, lambda new, nested: _edit(new, passes, cursors, nested))
+    if wanted.is_free:
+        _check_free_shape(wanted, context, compiled)
+        placed = relocate(compiled, by_constant)
+    else:
+        placed = match(_reference(context, wanted.plan), compiled, by_constant)
+    tables = {id(each): table for each, table in placed}
+    return link(compiled, by_constant, tables, lambda new, nested: _edit(new, wanted, nested))
 
 
 def _reference(context: Context, requests: Plan) -> CodeType:
@@ -127,11 +170,137 @@ def _reference(context: Context, requests: Plan) -> CodeType:
     return context.compile(node)
 
 
-def _edit(code: CodeType, passes, cursors, nested: bool) -> CodeType:
+def _edit(code: CodeType, wanted: Prepared, nested: bool) -> CodeType:
     edits = []
-    for each, at in zip(passes, cursors, strict=True):
-        edits += guard(each, None, at, lambda each=each, at=at: list(each.edits(code, at, nested)))
+    for each, at in zip(wanted.passes, wanted.cursors, strict=True):
+        made = guard(each, None, at, lambda each=each, at=at: list(each.edits(code, at, nested)))
+        edits += [edit if edit.probe is (probe := in_coat(edit.probe)) else replace(edit, probe=probe) for edit in made]
     return inject.write(code, edits) if edits else code
+
+
+def _edit_all(code: CodeType, wanted: Prepared, nested: bool) -> CodeType:
+    """Edit code that needs no compiling, and the code nested in it if a pass looks there."""
+    if any(each.nested_functions for each in wanted.passes):
+        consts = tuple(_edit_all(c, wanted, True) if type(c) is CodeType else c for c in code.co_consts)
+        if any(new is not old for new, old in zip(consts, code.co_consts, strict=True)):
+            code = code.replace(co_consts=consts)
+    return _edit(code, wanted, nested)
+
+
+# -- what a free pass made ---------------------------------------------------------------------------------
+
+
+def _with_free_variables(context: Context, node: Function, compiled: CodeType) -> CodeType:
+    """Keep the cells of the running function, also those that the new tree no longer mentions."""
+    used = {*compiled.co_freevars, *compiled.co_varnames, *compiled.co_cellvars}
+    unused = sorted(set(context.code.co_freevars) - used)
+    if not unused:
+        return compiled
+    changed: Function
+    if isinstance(node, ast.Lambda):
+        names: list[ast.expr] = [ast.Name(name, ast.Load()) for name in unused]
+        changed = ast.Lambda(node.args, ast.IfExp(ast.Constant(True), node.body, ast.Tuple(names, ast.Load())))
+    else:
+        at = 1 if ast.get_docstring(node, clean=False) is not None else 0
+        body = [*node.body[:at], ast.Nonlocal(unused), *node.body[at:]]
+        changed = type(node)(**{**dict(ast.iter_fields(node)), "body": body})
+    return context.compile(ast.fix_missing_locations(ast.copy_location(changed, node)))
+
+
+_HAS_DOCSTRING = 0x4000000  # 3.13: read only when a function is made, and ours has been made
+
+
+def _check_free_shape(wanted: Prepared, context: Context, new: CodeType) -> None:
+    """A free pass may change what a function does, not what it is."""
+    old = context.code
+    arguments = old.co_argcount + old.co_kwonlyargcount + bool(old.co_flags & 0x4) + bool(old.co_flags & 0x8)
+    for what, same in {
+        "name": (old.co_name, old.co_qualname) == (new.co_name, new.co_qualname),
+        "kind (generator, coroutine) or flags": (old.co_flags ^ new.co_flags) & ~_HAS_DOCSTRING == 0,
+        "arguments": old.co_varnames[:arguments] == new.co_varnames[:arguments]
+        and all(getattr(old, name) == getattr(new, name) for name in _SHAPE if name.endswith("argcount")),
+        "free variables": old.co_freevars == new.co_freevars,
+    }.items():
+        if not same:
+            raise PassError(f"{_free_names(wanted)} in {old.co_qualname}: it would change the function's {what}")
+
+
+    lost = _enclosing_names(context) & (_global_names(new) - _global_names(old))
+    if lost:
+        raise PassError(
+            f"{_free_names(wanted)} in {old.co_qualname}: {', '.join(sorted(lost))} of an enclosing function cannot be "
+            "reached: this function has no cell for it"
+        )
+
+
+def _enclosing_names(context: Context) -> set[str]:
+    """What the functions around bind, and perhaps a little more."""
+    found = set()
+    for scope in context.definition.scopes:
+        if not isinstance(scope, ast.ClassDef):
+            for node in ast.walk(scope):
+                if isinstance(node, ast.arg):
+                    found.add(node.arg)
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    found.add(node.id)
+                elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    found.add(node.name)
+    return found
+
+
+def _global_names(code: CodeType) -> set[str]:
+    """The names that a code object and those in it look up outside of functions."""
+    found = {each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return found.union(*(_global_names(const) for const in code.co_consts if type(const) is CodeType))
+
+
+def _free_names(wanted: Prepared) -> str:
+    names = [repr(each.name) for each in wanted.passes if each.level == "free"]
+    return f"pass {names[0]}" if len(names) == 1 else f"passes {', '.join(names)}"
+
+
+def _invalid(wanted: Prepared, code: CodeType, error: Exception) -> PassError:
+    """The error for a tree that does not compile, with the smallest part of it that does not."""
+    context, where = wanted.context, ""
+    assert context is not None
+    if wanted.is_free and not isinstance(error, RecursionError):
+        is_placed = isinstance(error, SyntaxError) and error.lineno is not None
+        place = _Told(error) if is_placed else _culprit(context, wanted.node, error)
+        where = excerpt(context.source, place)
+    by = _free_names(wanted) + " in " if any(each.level == "free" for each in wanted.passes) else ""
+    return PassError(f"{by}{code.co_qualname}: the rewritten tree does not compile: {error}{where}")
+
+
+_NO_PARTS: dict[str, Any] = {
+    "name": "f",
+    "args": ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]),
+    "decorator_list": [],
+    "type_params": [],
+}
+
+
+class _Told:
+    """Where the compiler says that a SyntaxError is."""
+
+    def __init__(self, error):
+        self.lineno, self.end_lineno = error.lineno, error.end_lineno
+        self.col_offset, self.end_col_offset = (error.offset or 1) - 1, (error.end_offset or 1) - 1
+
+
+def _culprit(context: Context, root, error: Exception):
+    """The last and smallest node without which the error would be gone, as far as that can be told."""
+    for node in reversed(list(ast.walk(root))):
+        if not isinstance(node, (ast.expr, ast.stmt)) or node is root:
+            continue
+        part = ast.Expr(node) if isinstance(node, ast.expr) else node
+        loop = ast.While(ast.Constant(True), [part], [])
+        wrapped = ast.Module([ast.AsyncFunctionDef(**_NO_PARTS, body=[loop])], [])
+        try:
+            compile(ast.fix_missing_locations(wrapped), "", "exec")
+        except (SyntaxError, ValueError, TypeError) as found:
+            if found.args[:1] == error.args[:1]:
+                return node
+    return root
 
 
 _SHAPE = ("co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_freevars", "co_varnames")

@@ -26,6 +26,7 @@ def _numbers(*names):
 # part of loading a global, and as part of loading a method. `probe[f](a)` and `probe[x.m](a)` get it alone.
 _THROUGH = _numbers("NOP", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "TO_BOOL", "PUSH_NULL")
 _ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "INTERPRETER_EXIT")
+_PROBE_BEGINS = _numbers("LOAD_CONST", "UNARY_INVERT", "POP_TOP")
 _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
 _COMPARE = opcode.opmap["COMPARE_OP"]
 _PUSH_NULL = opcode.opmap["PUSH_NULL"]
@@ -145,6 +146,39 @@ def match(old, new, placeholders):
         found.append((other, walk.table()))
         work.extend(walk.nested)
     return found
+
+
+def relocate(new, placeholders):
+    """Take the markers out of code that has no original to be compared with.
+
+    Probes get the position of their neighbours; everything else keeps what the compiler gave it.
+
+    Parameters:
+        new: the code compiled with placeholders.
+        placeholders: as for `match`.
+
+    Returns:
+        As `match`.
+    """
+    before = {each.number: each.before for each in placeholders.values()}
+    found = []
+    work = [new]
+    while work:
+        code = work.pop()
+        found.append((code, _without_markers(code, before) if HAS_COLUMNS else code.co_linetable))
+        work += [const for const in code.co_consts if type(const) is _CodeType]
+    return found
+
+
+cdef _without_markers(raw, before):
+    code = _Code(raw)
+    ends = {}
+    for unit in range(len(code.op)):
+        if code.op[unit] >= 0:
+            number = number_of(code.positions[unit][2])
+            if number in before:
+                ends[unit] = before[number] if code.op[unit] == facts.SUBSCRIPT else code.op[unit] in _PROBE_BEGINS
+    return _table(code, [None] * len(code.op), ends)
 
 
 cdef tuple _access(code, int unit, int part):
@@ -358,27 +392,31 @@ cdef class _Walk:
 
     def table(self):
         """The location table of the new code."""
-        new = self.new
-        cdef int unit = 0, count = len(new.op)
-        starts = []
-        while unit < count:
-            starts.append(unit)
-            unit = new.next[unit]
-        placed = {}
-        last = (None, None, None, None)
-        for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
-            position = self.partner[unit]
-            if position is None:
-                own = new.positions[unit]
-                ours = unit in self.ends or number_of(own[2]) >= 0 or number_of(own[3]) >= 0
-                position = last if ours else own
-            placed[unit] = position
-            last = position
-        for unit in reversed(starts):  # backward: starts belong to what follows
-            if self.ends.get(unit) and self.partner[unit] is None:
-                placed[unit] = last
-            last = placed[unit]
-        return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
+        return _table(self.new, self.partner, self.ends)
+
+
+cdef bytes _table(new, list partner, dict ends):
+    """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
+    cdef int unit = 0, count = len(new.op)
+    starts = []
+    while unit < count:
+        starts.append(unit)
+        unit = new.next[unit]
+    placed = {}
+    last = (None, None, None, None)
+    for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
+        position = partner[unit]
+        if position is None:
+            own = new.positions[unit]
+            ours = unit in ends or number_of(own[2]) >= 0 or number_of(own[3]) >= 0
+            position = last if ours else own
+        placed[unit] = position
+        last = position
+    for unit in reversed(starts):  # backward: starts belong to what follows
+        if ends.get(unit) and partner[unit] is None:
+            placed[unit] = last
+        last = placed[unit]
+    return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
 
 
 cdef bytes _encode(int first_line, entries):

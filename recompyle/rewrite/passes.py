@@ -7,18 +7,20 @@ added, and every position stays the source's.
 
 import ast
 from dataclasses import dataclass
+from functools import cached_property
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
+from recompyle.rewrite.excerpt import excerpt
+from recompyle.rewrite.probes import Clock, Coat, Counter
 
-__all__ = ["Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan"]
+__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
+
+LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
-# What the probes of a pass may do; see `Pass.level`.
-LEVELS = ("probe", "value")
-
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
 
@@ -67,16 +69,22 @@ class Pass:
 
     Attributes:
         name: shown in errors and in `Patch`.
-        level: ``"probe"``: values pass through unchanged and places are marked. ``"value"``: the value that a probe
-            returns is used instead. Either way nothing else is moved, which is proved on each rewrite.
+        level: a promise. ``"probe"``: values pass through unchanged and places are marked. ``"value"``: what a probe
+            gives back is used instead of the value. Of both it is proved on each rewrite that nothing else moved.
+            ``"free"``: parts of the tree are replaced too; what they mean is up to the author.
         nested_functions: whether the bodies of functions and classes defined inside are visited too.
         single: of several passes of this class on one function only the last one is in force.
+        before, after: passes that this one goes before or behind if they are on the same function: their names or
+            classes. Else passes go in the order in which they were given.
+        counters: the counters made by `counter`, by site.
     """
 
     name = "pass"
     level = "probe"
     nested_functions = True
     single = False
+    before: "tuple[str | type, ...]" = ()
+    after: "tuple[str | type, ...]" = ()
 
     def begin(self, at: "Cursor") -> None:
         """Called once before the first node is visited."""
@@ -105,10 +113,27 @@ class Pass:
         """A hashable that is equal for passes whose result may be shared by functions of one code; else None."""
         return None
 
+    @cached_property
+    def counters(self) -> "dict[Site, Counter]":
+        return {}
+
+    def counter(self, site: "Site") -> Counter:
+        """The `Counter` of a site: the same one however often the function is rewritten.
+
+        Parameters:
+            site: what `Cursor.site` gave.
+        """
+        return self.counters.setdefault(site, Counter(site))
+
+    @cached_property
+    def clock(self) -> Clock:
+        """A `Clock` of this pass, for all calls that are not to be told apart."""
+        return Clock()
+
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node.
+    """One probe at one node.
 
     Attributes:
         role: as of `recompyle.rewrite.transform.Placeholder`, or ``bare``: no probe, only hidden from the compiler.
@@ -123,6 +148,15 @@ class Wrap:
     instead: tuple[object, object] | None = None
 
 
+@dataclass(slots=True)
+class Replacement:
+    """A new subtree (or list of statements) in place of a node, and the pass that wants it."""
+
+    node: ast.AST
+    new: "ast.AST | list[ast.stmt]"
+    by: Pass
+
+
 class Plan:
     """The requests of all passes for one function.
 
@@ -131,10 +165,14 @@ class Plan:
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
         callees: ``id(call)`` to wraps round what it calls; they go round all others.
         marks: ``id(statement)`` to marks before it.
+        held: ``id(node)`` to the wrap that stands in place of it.
         nodes: ``id(node)`` to node, for every node with a request.
         unrolled: callees that the compiler would look at, were they to stand bare; see `Cursor.callee`.
         parents: ``id(node)`` to the node's parent.
         skipped: what was left out, and why.
+        asked: all requests but replacements, in order: verb, node, further arguments. `recompyle.rewrite.free`
+            repeats them on the tree that free passes have made.
+        replaced: ``id(node)`` to its replacements, in order.
     """
 
     def __init__(self):
@@ -142,14 +180,41 @@ class Plan:
         self.outer = {}
         self.callees = {}
         self.marks = {}
+        self.held = {}
         self.nodes = {}
         self.unrolled = []
         self.parents = {}
         self.skipped = []
+        self.asked = []
+        self.replaced = {}
 
     def request(self, table, node, wrap):
         self.nodes[id(node)] = node
         table.setdefault(id(node), []).append(wrap)
+
+    def ask(self, verb, node, *arguments):
+        """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark`` or ``around``."""
+        self.asked.append((verb, node, arguments))
+        getattr(self, verb)(node, *arguments)
+
+    def through(self, node, probe, label):
+        self.request(self.inner, node, Wrap("through", probe, label))
+
+    def callee(self, node, probe, label, instead):
+        if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
+            self.unrolled.append(node.func)
+        self.request(self.callees, node, Wrap("through", probe, label, instead))
+
+    def mark(self, statement, probe, label):
+        self.request(self.marks, statement, Wrap("mark", probe, label))
+
+    def around(self, node, start, end, label):
+        last = _evaluated_last(node)
+        if last is None:
+            self.request(self.inner, node, Wrap("first", start, f"start{label}"))
+        else:
+            self.request(self.outer, last, Wrap("through", start, f"start{label}"))
+            self.request(self.inner, node, Wrap("through", end, f"end{label}"))
 
     def __bool__(self):
         return bool(self.nodes)
@@ -169,10 +234,10 @@ class Cursor:
         data: free for the pass to keep what belongs to this one rewrite.
     """
 
-    def __init__(self, plan, context, function, code, walk, pass_):
+    def __init__(self, plan, context, function, code, walk, by):
         self._plan = plan
-        self._pass = pass_
         self._context = context
+        self._by = by
         self._walk = walk
         self.data = None
         self.globals = function.__globals__
@@ -219,7 +284,22 @@ class Cursor:
 
     def why_not(self, node) -> str | None:
         """The reason why no value probe may stand round the node; None if one may."""
-        return _why_not(node, self.parent(node), self)
+        return why_not(node, self.parent(node), self)
+
+    def excerpt(self, node) -> str:
+        """The node in its line of source, with carets under it, for messages; empty where there is none."""
+        if not FSTRING_POSITIONS and node is not None:
+            node = next((each for each in reversed([*self._ancestors(node)]) if isinstance(each, _FORMATTED)), node)
+        return excerpt(self._context.source, node) if self._context is not None and node is not None else ""
+
+    def _refuse(self, node, reason):
+        raise PassError(f"pass {self._by.name!r} in {self.function}: {reason}{self.excerpt(node)}")
+
+    def _checked(self, node, probe, *methods):
+        for method in methods:
+            if not hasattr(type(probe), method):
+                self._refuse(node, f"{type(probe).__name__} is no probe for this place: it has no {method}")
+        return in_coat(probe)
 
     def why_not_callee(self, node) -> str | None:
         """The reason why what a call calls cannot pass through a probe; None if it can.
@@ -227,8 +307,7 @@ class Cursor:
         Parameters:
             node: a Call. Any may stand, but calls of ``super`` and of constants.
         """
-        rules = (rule for rule in _RULES if rule is not _callee)
-        return next((reason for rule in rules if (reason := rule(node.func, node, self)) is not None), None)
+        return why_not_callee(node, self)
 
     # -- requesting --------------------------------------------------------------------------------------
 
@@ -259,6 +338,21 @@ class Cursor:
         self.sites.append(site)
         return site
 
+    def site_of(self, code, kind: str) -> Site:
+        """Register a function as a whole, for probes that no expression stands for; see `Pass.edits`.
+
+        Parameters:
+            code: its code object.
+            kind: what the site is, in one word.
+
+        Returns:
+            A new `Site` on the first line, named by the qualified name.
+        """
+        name, line = code.co_qualname, code.co_firstlineno
+        site = Site(len(self.sites), kind, name, self.file, line, line, 0, 0, name, name)
+        self.sites.append(site)
+        return site
+
     def skip(self, node, reason: str) -> None:
         """Note that a place is left as it is, for `preview(...).skipped`."""
         self._plan.skipped.append(Skipped(node.lineno, node.col_offset, self.source(node), reason))
@@ -267,12 +361,12 @@ class Cursor:
         """Let the node's value pass through ``probe[value]``.
 
         Raises:
-            PassError: the place cannot be observed; see `why_not`.
+            PassError: the place cannot be observed, see `why_not`; or the probe has no ``__getitem__``.
         """
         reason = self.why_not(node)
         if reason is not None:
-            raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
-        self._plan.request(self._plan.inner, node, Wrap("through", probe, label))
+            self._refuse(node, f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
+        self._plan.ask("through", node, self._checked(node, probe, "__getitem__"), label)
 
     def callee(self, node, probe, label: str = "callee", instead=None) -> None:
         """Let what is called pass through ``probe[callee]``, and call what that returns.
@@ -291,23 +385,25 @@ class Cursor:
             PassError: the pass is not of level ``"value"``, or see `why_not_callee`.
         """
         reason = self.why_not_callee(node)
-        if self._pass.level != "value":
-            reason = f"a pass of level {self._pass.level!r} leaves values as they are"
+        if self._by.level != "value":
+            reason = f"a pass of level {self._by.level!r} leaves values as they are"
         if reason is not None:
-            raise PassError(f"line {node.lineno}: {self.source(node)!r} cannot be called through a probe: {reason}")
-        if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
-            self._plan.unrolled.append(node.func)
-        self._plan.request(self._plan.callees, node, Wrap("through", probe, label, instead))
+            self._refuse(node, f"line {node.lineno}: {self.source(node)!r} cannot be called through a probe: {reason}")
+        self._plan.ask("callee", node, self._checked(node, probe, "__getitem__"), label, instead)
 
     def mark(self, statement, probe, label: str = "mark") -> None:
         """Run ``~probe`` before a statement.
 
         Raises:
-            PassError: the node is not a statement of the function.
+            PassError: the node is not a statement of the function, or is its docstring; or the probe has no
+                ``__invert__``.
         """
         if not isinstance(statement, ast.stmt):
-            raise PassError(f"line {statement.lineno}: only a statement can be marked, not {self.source(statement)!r}")
-        self._plan.request(self._plan.marks, statement, Wrap("mark", probe, label))
+            source = self.source(statement)
+            self._refuse(statement, f"line {statement.lineno}: only a statement can be marked, not {source!r}")
+        if is_docstring(statement, self.parent(statement)):
+            self._refuse(statement, "a docstring cannot be marked: behind anything else it would be none")
+        self._plan.ask("mark", statement, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:
         """Put a start and an end round a call, an ``await`` or a ``yield from``.
@@ -321,13 +417,80 @@ class Cursor:
             start: probe with ``__getitem__`` and ``__invert__``; the latter returns ``end``.
             end: probe with ``__getitem__``.
             label: shown in `preview`.
+
+        Raises:
+            PassError: another kind of node, or ``super()``; or a probe lacks a method.
         """
-        last = _evaluated_last(node)
-        if last is None:
-            self._plan.request(self._plan.inner, node, Wrap("first", start, f"start{label}"))
-        else:
-            self._plan.request(self._plan.outer, last, Wrap("through", start, f"start{label}"))
-            self._plan.request(self._plan.inner, node, Wrap("through", end, f"end{label}"))
+        if not isinstance(node, (ast.Call, ast.Await, ast.YieldFrom)) or is_super(node):
+            self._refuse(node, "only a call, an await or a yield from can have something around it, and no super()")
+        start = self._checked(node, start, "__getitem__", "__invert__")
+        self._plan.ask("around", node, start, self._checked(node, end, "__getitem__"), label)
+
+    def replace(self, node, new) -> None:
+        """Put a new subtree in place of a node; for passes of level ``"free"``.
+
+        Nodes of the function may be used in it, the replaced one too; the tree itself must not be changed. New nodes
+        without a position in the function take that of the node. What other passes ask for stays with the nodes
+        they asked for, and is skipped if these are gone. If several passes replace one node, the later ones must
+        use it in theirs, and get what the earlier ones made.
+
+        Parameters:
+            node: a node with a position: an expression, statement, handler, keyword...
+            new: a node of the same sort; for a statement also a list of statements, which may be empty.
+
+        Raises:
+            PassError: the pass is of another level, or one of these rules is broken.
+        """
+        if self._by.level != "free":
+            self._refuse(node, f"only a pass of level 'free' replaces nodes, and this one has level {self._by.level!r}")
+        if not hasattr(node, "lineno") or id(node) not in self._plan.parents:
+            self._refuse(node, f"a {type(node).__name__} that stands here cannot be replaced")
+        sort = next(each for each in reversed(type(node).__mro__) if issubclass(each, ast.AST) and each is not ast.AST)
+        several = sort is ast.stmt and isinstance(new, list)
+        for each in new if several else [new]:
+            if not isinstance(each, sort):
+                what = f"{each!r}" if not isinstance(each, ast.AST) else f"a {type(each).__name__}"
+                self._refuse(node, f"a {type(node).__name__} is replaced by {what}, which is no ast.{sort.__name__}")
+        earlier = self._plan.replaced.setdefault(id(node), [])
+        used = any(part is node for each in (new if several else [new]) for part in ast.walk(each))
+        if earlier and not used:
+            self._refuse(node, f"it would undo what pass {earlier[-1].by.name!r} put here")
+        earlier.append(Replacement(node, new, self._by))
+
+    def constant(self, value, label: str = "constant") -> ast.expr:
+        """An expression for `replace` that gives the very object, without any name.
+
+        ``ast.Constant(value)`` is a shorter way for objects that no literal makes.
+
+        Parameters:
+            value: any object; the code keeps it alive.
+            label: shown in `preview`.
+        """
+        made = Given(value)
+        made.label = label
+        return made
+
+
+class Given(ast.Constant):
+    """An object as an expression, whatever it is; compiled as a probe that gives it."""
+
+    label = "constant"
+
+
+def in_coat(probe):
+    """A probe, fit to be a constant: equal to itself only."""
+    return probe if type(probe).__hash__ is object.__hash__ else Coat(probe)
+
+
+def is_docstring(statement, parent) -> bool:
+    """Whether a statement is the docstring of the function or class that it stands in."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+        and isinstance(parent, (*_FUNCTIONS, ast.ClassDef))
+        and parent.body[0] is statement
+    )
 
 
 def _evaluated_last(node):
@@ -382,7 +545,13 @@ def is_super(node) -> bool:
 # -- where a value probe would change the program ----------------------------------------------------------
 
 
-def _why_not(node, parent, at):
+def why_not(node, parent, at) -> "str | None":
+    """The reason why no value probe may stand round a node; None if one may.
+
+    Parameters:
+        node, parent: the node and the one around it.
+        at: knows the tree: its ``parent(node)``, and the module's ``imports``.
+    """
     if not isinstance(node, ast.expr):
         return "it is not an expression"
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
@@ -394,6 +563,12 @@ def _why_not(node, parent, at):
         if reason is not None:
             return reason
     return None
+
+
+def why_not_callee(node, at):
+    """The reason why what a call calls cannot pass through a probe; None if it can."""
+    rules = (rule for rule in _RULES if rule is not _callee)
+    return next((reason for rule in rules if (reason := rule(node.func, node, at)) is not None), None)
 
 
 def _not_a_value(node, parent, at):
@@ -664,6 +839,30 @@ def _visible(node):
                 yield child
 
 
+class _Frozen:
+    """The shared tree as it was. A pass that changes it is told so, and the tree is mended."""
+
+    def __init__(self, nodes):
+        self.parts = [(node, _parts_of(node)) for node in nodes]
+
+    def mend(self):
+        """Undo what was changed; returns the first node that had been, or None."""
+        changed = [(node, parts) for node, parts in self.parts if _parts_of(node) != parts]
+        for node, parts in changed:
+            vars(node).clear()
+            vars(node).update(parts)
+        return changed[0][0] if changed else None
+
+
+def _parts_of(node):
+    return {name: list(part) if type(part) is list else part for name, part in vars(node).items()}
+
+
+def _is_foreign(each):
+    """Whether a pass is somebody else's: those of the package are known to leave the tree alone."""
+    return not type(each).__module__.startswith("recompyle.")
+
+
 def plan(context, function, code, passes):
     """Show a function's tree to each pass and collect what it asks for.
 
@@ -683,20 +882,35 @@ def plan(context, function, code, passes):
     result = Plan()
     walk = _Walk(result)
     order = walk.run(context.definition.node) if context is not None else []
+    watched = [context.definition.node, *(node for node, _ in order)] if any(map(_is_foreign, passes)) and order else []
+    frozen = _Frozen(watched)
     cursors = []
     for each in passes:
         if each.level not in LEVELS:
-            raise PassError(f"pass {each.name!r}: a level is one of {', '.join(LEVELS)}, not {each.level!r}")
+            raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
         at = Cursor(result, context, function, code, walk, each)
         cursors.append(at)
-        guard(each, None, at, each.begin, at)
-        for node, depth in order:
-            if depth and not each.nested_functions:
-                continue
-            visit = getattr(each, f"visit_{type(node).__name__}", None)
-            if visit is not None:
-                guard(each, node, at, visit, node, at)
+        try:
+            _show(each, at, order)
+        finally:
+            changed = frozen.mend() if _is_foreign(each) else None
+        if changed is not None:
+            raise PassError(
+                f"pass {each.name!r} in {at.function}: it changed the shared tree; at.replace and ast.NodeTransformer "
+                f"are there for that{at.excerpt(changed)}"
+            )
     return result, cursors
+
+
+def _show(each, at, order):
+    """Let one pass look at each node."""
+    guard(each, None, at, each.begin, at)
+    for node, depth in order:
+        if depth and not each.nested_functions:
+            continue
+        visit = getattr(each, f"visit_{type(node).__name__}", None)
+        if visit is not None:
+            guard(each, node, at, visit, node, at)
 
 
 def guard(pass_, node, at, function, *arguments):
@@ -706,6 +920,6 @@ def guard(pass_, node, at, function, *arguments):
     except RecompyleError:
         raise
     except Exception as error:
-        where = f" at line {node.lineno}: {at.source(node)}" if node is not None and hasattr(node, "lineno") else ""
+        where = at.excerpt(node) if node is not None and hasattr(node, "lineno") else ""
         what = f"{type(error).__name__}: {error}"
-        raise PassError(f"pass {pass_.name!r} failed in {at.function}{where}: {what}") from error
+        raise PassError(f"pass {pass_.name!r} failed in {at.function}: {what}{where}") from error

@@ -4,8 +4,9 @@ import ast
 import difflib
 from types import FunctionType
 
-from recompyle.rewrite import engine, origin
-from recompyle.rewrite.passes import Pass, plan
+from recompyle._c.linemap import LineMap, encode_pieces
+from recompyle.rewrite import engine, origin, sourcemap
+from recompyle.rewrite.passes import Pass
 from recompyle.rewrite.transform import transform
 
 __all__ = ["Preview", "details", "preview"]
@@ -19,15 +20,17 @@ class Preview:
     Attributes:
         source: the function with its probes, formatted anew (comments are lost).
         original: the function without probes, formatted in the same way.
+        map: `LineMap` from places in ``source`` to those in the function's file.
         sites: the sites of all passes.
         skipped: places left as they are, with the reason.
     """
 
-    __slots__ = ("original", "sites", "skipped", "source")
+    __slots__ = ("map", "original", "sites", "skipped", "source")
 
-    def __init__(self, source, original, sites, skipped):
+    def __init__(self, source, original, map, sites, skipped):
         self.source = source
         self.original = original
+        self.map = map
         self.sites = sites
         self.skipped = skipped
 
@@ -50,7 +53,7 @@ class Preview:
         )
 
 
-def preview(function: FunctionType, *passes: Pass) -> Preview:
+def preview(function: FunctionType, *passes: Pass | ast.NodeTransformer) -> Preview:
     """Show what `recompyle.rewrite` would do; nothing is changed or run.
 
     Parameters:
@@ -66,13 +69,13 @@ def preview(function: FunctionType, *passes: Pass) -> Preview:
     engine.check_function(function)
     code = origin.of(function.__code__)
     engine.build(function, code, passes)  # proves that the rewrite is possible
-    context = engine.context_of(function, code, passes)
-    requests, cursors = plan(context, function, code, passes)
-    sites = tuple(site for at in cursors for site in at.sites)
-    if context is None:
-        return Preview("", "", sites, tuple(requests.skipped))
-    node, _ = transform(context.definition.node, requests, names=True)
-    return Preview(_unparse(node), _unparse(context.definition.node), sites, tuple(requests.skipped))
+    wanted = engine.prepare(function, code, passes)
+    sites = tuple(site for at in wanted.cursors for site in at.sites)
+    if wanted.context is None or wanted.node is None:
+        return Preview("", "", LineMap(encode_pieces([])), sites, tuple(wanted.plan.skipped))
+    node, _ = transform(wanted.node, wanted.plan, names=True)
+    original = _unparse(wanted.context.definition.node)
+    return Preview(_unparse(node), original, sourcemap.of(node), sites, tuple(wanted.plan.skipped))
 
 
 def details(function: FunctionType, passes) -> dict[str, object]:

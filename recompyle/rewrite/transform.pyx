@@ -26,6 +26,8 @@ MAGIC = 7.2360679774997896964e-301
 cdef enum:
     FEW_ARGUMENTS = 30
 
+_POSITION = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+
 
 class Placeholder:
     """A place that will hold a probe.
@@ -33,8 +35,9 @@ class Placeholder:
     Attributes:
         number: from 0, within one function.
         probe: what will stand there.
-        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``call`` (called
-            instead, with the callee in front of the arguments) or ``argument`` (between callee and arguments).
+        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``held``
+            (``~probe``, as an expression), ``call`` (called instead, with the callee in front of the arguments) or
+            ``argument`` (between callee and arguments).
         before: the probe's instructions belong to what follows (starts), not to what went before (ends).
     """
 
@@ -101,6 +104,17 @@ cdef class _Builder:
     def build(self, node):
         if id(node) not in self.touched:
             return node
+        held = self.plan.held.get(id(node))
+        copy = self.copy(node) if held is None else self.hold(node, held[0])
+        for wrap in self.plan.callees.get(id(node), ()):
+            copy = self.call(copy, node, wrap, wrap is self.plan.callees[id(node)][-1])
+        for wrap in self.plan.inner.get(id(node), ()):
+            copy = self.wrap(copy, node, wrap, False)
+        for wrap in self.plan.outer.get(id(node), ()):
+            copy = self.wrap(copy, node, wrap, True)
+        return copy
+
+    cdef copy(self, node):
         cdef dict fields = {}
         for field in node._fields:
             value = getattr(node, field, None)
@@ -109,15 +123,7 @@ cdef class _Builder:
             elif type(value) is list:
                 value = self.build_list(value)
             fields[field] = value
-        copy = type(node)(**fields)
-        ast.copy_location(copy, node)
-        for wrap in self.plan.callees.get(id(node), ()):
-            copy = self.call(copy, node, wrap, wrap is self.plan.callees[id(node)][-1])
-        for wrap in self.plan.inner.get(id(node), ()):
-            copy = self.wrap(copy, node, wrap, False)
-        for wrap in self.plan.outer.get(id(node), ()):
-            copy = self.wrap(copy, node, wrap, True)
-        return copy
+        return ast.copy_location(type(node)(**fields), node)
 
     cdef list build_list(self, list items):
         cdef list built = []
@@ -130,22 +136,30 @@ cdef class _Builder:
             built.append(self.build(item))
         return built
 
+    cdef hold(self, node, wrap):
+        # It is no addition to the program but part of it, and stands where the author put it: no marker.
+        position = {name: getattr(node, name) for name in _POSITION}
+        load = self.load(Placeholder(len(self.placeholders), wrap.probe, wrap.role, True), wrap, position)
+        return ast.UnaryOp(ast.Invert(), load, **position)
+
     cdef place(self, node, wrap, bint before):
         placeholder = Placeholder(len(self.placeholders), wrap.probe, wrap.role, before)
-        self.placeholders.append(placeholder)
         line = node.lineno
         column = MARKER + placeholder.number
         position = {"lineno": line, "col_offset": column, "end_lineno": line, "end_col_offset": column}
+        return self.load(placeholder, wrap, position), position
+
+    cdef load(self, placeholder, wrap, position):
+        self.placeholders.append(placeholder)
         if self.names:
-            return ast.Name("@" + wrap.label, ast.Load(), **position), position
+            return ast.Name("@" + wrap.label, ast.Load(), **position)
         constant = placeholder.constant
-        load = ast.IfExp(
+        return ast.IfExp(
             ast.Constant(True, **position),
             ast.Constant(constant, **position),
             ast.Constant(constant, **position),
             **position,
         )
-        return load, position
 
     cdef wrap(self, copy, node, wrap, bint before):
         if wrap.role == "bare":

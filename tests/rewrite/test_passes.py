@@ -679,7 +679,12 @@ def test_error_of_a_pass_names_pass_function_line_and_text() -> None:
     with pytest.raises(PassError) as caught:
         recompyle.rewrite(call, Each("Call", fail, "counter"))
     line = call.__code__.co_firstlineno + 1
-    assert str(caught.value) == f"pass 'counter' failed in call at line {line}: str(len(a)): KeyError: 'gone'"
+    assert str(caught.value) == (
+        "pass 'counter' failed in call: KeyError: 'gone'\n"
+        f'  File "{__file__}", line {line}\n'
+        "    return str(len(a))\n"
+        "           ^^^^^^^^^^^"
+    )
     assert isinstance(caught.value.__cause__, KeyError)
     assert caught.value.slug == "pass_failed"
     assert call.__code__ is before

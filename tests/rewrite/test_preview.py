@@ -63,6 +63,9 @@ def test_sites_of_several_passes() -> None:
 
 
 class Lines(recompyle.Pass):
+    def __invert__(self) -> None:
+        return None
+
     def visit_stmt(self, node: Any, at: Any) -> None:
         at.mark(node, self, f"line_{at.site(node, 'line').id}")
 

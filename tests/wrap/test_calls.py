@@ -565,6 +565,6 @@ def test_only_a_value_pass_may_call_something_else() -> None:
 
     with pytest.raises(recompyle.PassError, match="of level 'probe' leaves values as they are"):
         recompyle.apply(f, Sneaky())
-    with pytest.raises(recompyle.PassError, match="a level is one of"):
+    with pytest.raises(recompyle.PassError, match="has level 'odd'; there are 'probe', 'value', 'free'"):
         recompyle.apply(f, Odd())
     assert f() == 3

@@ -1,0 +1,159 @@
+"""Small probes that passes are built from: a counter, a clock, a constant, and a coat for foreign objects."""
+
+cimport cython
+from libc.stdint cimport uint64_t
+
+from recompyle._c.probe cimport Probe
+from recompyle._c.rcp_clock cimport rcp_clock_system_ns
+from recompyle._c.state cimport recompyle_frame, recompyle_thread_state
+
+
+cdef extern from "Python.h":
+    object PyLong_FromVoidPtr(void *pointer)
+
+
+cdef class Counter(Probe):
+    """Counts how often it is reached, as a mark or by a value. Threads may lose a count to each other only where
+    the interpreter runs without its global lock.
+
+    Parameters:
+        site: what it stands for, such as a `Site`; only kept.
+
+    Attributes:
+        site: as given.
+        count: how often so far; may be set.
+    """
+
+    cdef readonly object site
+    cdef public uint64_t count
+
+    def __init__(self, site=None):
+        self.site = site
+
+    def __getitem__(self, value):
+        self.count += 1
+        return value
+
+    def __invert__(self):
+        self.count += 1
+
+    def __repr__(self):
+        return f"<Counter {self.count}>"
+
+
+cdef class Clock:
+    """Times what runs between its two probes, for `Cursor.around`.
+
+    One clock may serve any number of places, generators, recursive functions and threads, as long as no two of its
+    pairs are open in one frame at once. A run that an exception ended is not counted.
+
+    Parameters:
+        site: what it stands for, such as a `Site`; only kept.
+
+    Attributes:
+        site: as given.
+        start, end: the two probes.
+        count: how many runs have ended.
+        total_ns, max_ns: how long they took together, and the longest, in nanoseconds.
+    """
+
+    cdef readonly object site
+    cdef readonly object start
+    cdef readonly object end
+    cdef readonly uint64_t count
+    cdef readonly uint64_t total_ns
+    cdef readonly uint64_t max_ns
+    # The newest start, and below it others that are open. A later frame at the same address overwrites what an
+    # exception left behind.
+    cdef const void *frame
+    cdef uint64_t started
+    cdef dict below
+
+    def __init__(self, site=None):
+        self.site = site
+        self.below = {}
+        self.start = _Start(self)
+        self.end = _End(self)
+
+    def __repr__(self):
+        return f"<Clock {self.count} runs, {self.total_ns} ns>"
+
+
+    cdef int begin(self) except -1:
+        cdef const void *frame = recompyle_frame(recompyle_thread_state())
+        with cython.critical_section(self):
+            if self.frame != NULL and self.frame != frame:
+                self.below[PyLong_FromVoidPtr(<void *>self.frame)] = self.started
+            self.frame = frame
+            self.started = rcp_clock_system_ns()
+        return 0
+
+    cdef int finish(self) except -1:
+        cdef uint64_t now = rcp_clock_system_ns(), took
+        cdef const void *frame = recompyle_frame(recompyle_thread_state())
+        with cython.critical_section(self):
+            if self.frame == frame:
+                self.frame = NULL
+                took = now - self.started
+            else:
+                started = self.below.pop(PyLong_FromVoidPtr(<void *>frame), None)
+                if started is None:
+                    return 0
+                took = now - <uint64_t>started
+            self.count += 1
+            self.total_ns += took
+            self.max_ns = max(self.max_ns, took)
+        return 0
+
+
+cdef class _Start(Probe):
+    cdef Clock clock
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def __getitem__(self, value):
+        self.clock.begin()
+        return value
+
+    def __invert__(self):
+        self.clock.begin()
+        return self.clock.end
+
+
+cdef class _End(Probe):
+    cdef Clock clock
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def __getitem__(self, value):
+        self.clock.finish()
+        return value
+
+
+cdef class Held(Probe):
+    """Gives the very object it holds, as ``~held``: to the compiler no constant, so that nothing folds it away."""
+
+    cdef readonly object value
+
+    def __init__(self, value):
+        self.value = value
+
+    def __invert__(self):
+        return self.value
+
+
+cdef class Coat(Probe):
+    """A coat for a probe with an equality of its own: code objects hash and compare their constants."""
+
+    cdef readonly object probe
+
+    def __init__(self, probe):
+        self.probe = probe
+
+    def __getitem__(self, value):
+        return self.probe[value]
+
+    def __invert__(self):
+        return ~self.probe
