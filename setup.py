@@ -32,6 +32,7 @@ MODULES = {
     "recompyle.rewrite.link": [],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],
+    "recompyle.patch.quiet": [],
     "recompyle.profile.probes": ["base", "errno", "clock", "stack", "gate", "hist"],
 }
 

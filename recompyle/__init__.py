@@ -10,11 +10,12 @@ from recompyle.errors import (
     SourceNotFound,
     TargetNotFound,
 )
-from recompyle.patch import Patch, apply, pristine, restore
+from recompyle.patch import Installation, Patch, apply, install, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
 from recompyle.rewrite import Pass, Preview, Site, preview, rewrite
 
 __all__ = [
+    "Installation",
     "NotRewritable",
     "Pass",
     "PassError",
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "apply",
     "flat_profile",
+    "install",
     "preview",
     "pristine",
     "restore",

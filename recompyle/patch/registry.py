@@ -28,7 +28,7 @@ from recompyle.patch.targets import Found, find
 from recompyle.patch.swap import check, swap, unswap
 from recompyle.rewrite import origin
 
-__all__ = ["Patch", "apply", "pause", "pristine", "restore"]
+__all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore"]
 
 SCOPES = ("this", "existing", "future")
 
@@ -88,7 +88,7 @@ class Patch:
         Raises:
             RecompyleError: one could not be rebuilt, or an audit hook forbade it; all stay as they were.
         """
-        with _locked():
+        with locked():
             # of a future scope also the functions made meanwhile, and those that make them
             candidates = _patched() if self._future else self.functions
             mine = [function for function in candidates if self in map(_patch_of, _layers(function))]
@@ -277,7 +277,7 @@ def put_on(patch: Patch, found: Found, future: bool = False) -> None:
     Raises:
         RecompyleError: as `apply`.
     """
-    with _locked():
+    with locked():
         patch.skipped += found.refused
         if found.several:
             done = _add_where_possible(patch, found.functions, future)
@@ -305,7 +305,7 @@ def restore(target: object = None) -> int:
     """
     chosen = None if target is None else find(target).functions
     restored, refusals = 0, []
-    with _locked():
+    with locked():
         for function in _patched() if chosen is None else chosen:
             if not _layers(function):
                 continue
@@ -501,7 +501,7 @@ def pause(kind: type, paused: bool) -> None:
     Raises:
         RecompyleError: a function could not be rebuilt or an audit hook forbade it; then all stay as they are.
     """
-    with _locked():
+    with locked():
         if paused == (kind in _paused):
             return
         (_paused.add if paused else _paused.discard)(kind)
@@ -527,6 +527,11 @@ def _entry_of(function: FunctionType) -> _Entry:
     return entry if entry is not None else _adopted(function)
 
 
+def patches_on(function: FunctionType) -> list[Patch]:
+    """The patches that a function is under, the first one innermost."""
+    return list(map(_patch_of, _layers(function)))
+
+
 def _layers(function: FunctionType) -> _Layers:
     entry = _entries.get(id(function)) or _adopted(function)
     return entry.layers
@@ -548,7 +553,7 @@ def _drop(gone: "weakref.KeyedRef[int, FunctionType]") -> None:
 
 
 @contextlib.contextmanager
-def _locked() -> Iterator[None]:
+def locked() -> Iterator[None]:
     """Holds the lock, and warns afterwards of functions that others have changed meanwhile."""
     with _lock:
         try:

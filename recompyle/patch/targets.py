@@ -80,7 +80,7 @@ def find(target: object, inherited: bool = False) -> Found:
     if issubclass(type(target), type):
         return _of_class(target, inherited)
     if issubclass(type(target), ModuleType):
-        return functions_in(target)
+        return _not_empty(functions_in(target), target)
     return Found(functions_of(target))
 
 
@@ -112,15 +112,14 @@ def _of_name(path: str, inherited: bool) -> Found:
 
 
 def functions_in(module: ModuleType) -> Found:
-    """All functions that a module defines.
+    """All functions that a module defines; there may be none."""
+    namespace = module_dict(module)
+    return _in_namespace(str(namespace.get("__name__")), namespace, "*")
 
-    Raises:
-        NotRewritable: it defines none.
-    """
-    name = module_dict(module).get("__name__", "?")
-    found = _in_namespace(name, module_dict(module), "*")
+
+def _not_empty(found: Found, holder: object) -> Found:
     if not found.functions:
-        raise NotRewritable(f"the module {name} defines no Python function", "no_function")
+        raise NotRewritable(f"{describe(holder)} that defines no Python function", "no_function")
     return found
 
 
@@ -165,9 +164,8 @@ def _of_class(cls: Any, inherited: bool) -> Found:
             if not found and slug(value) == "not_python":
                 refused.append((f"{class_dict(base).get('__module__')}:{class_name(base)}.{name}", describe(value)))
         seen.update(class_dict(base))
-    if not functions:
-        raise NotRewritable(f"{describe(cls)} defines no Python function", "no_function")
-    return Found(unique(functions), True, tuple((name, f"{what} is not a Python function") for name, what in refused))
+    found = Found(unique(functions), True, tuple((name, f"{what} is not a Python function") for name, what in refused))
+    return _not_empty(found, cls)
 
 
 def _attributes(cls: type) -> Iterator[tuple[str, object]]:
