@@ -27,6 +27,7 @@ from recompyle.patch.quiet import in_turn, untraced
 from recompyle.patch.registry import Patch
 from recompyle.patch.resolve import DOTTED, module_dict
 from recompyle.patch.targets import functions_in
+from recompyle.rewrite import cache
 
 __all__ = ["Installation", "install"]
 
@@ -53,10 +54,11 @@ class Installation:
         failed: modules of which nothing could be rewritten, or whose import had not ended: name to reason.
     """
 
-    def __init__(self, packages: tuple[str, ...], passes: tuple[Any, ...]):
+    def __init__(self, packages: tuple[str, ...], passes: tuple[Any, ...], cached: bool):
         self.packages = packages
         self.passes = passes
         self.failed: dict[str, str] = {}
+        self._cached = cached
         self._patches: list[Patch] = []
         self._finder = _Finder(self)
         self._prefixes = tuple(f"{name}." for name in packages)
@@ -138,7 +140,8 @@ class Installation:
                 if new:
                     patch = Patch(self.passes)
                     self._patches.append(patch)
-                    registry.put_on(patch, found._replace(functions=new))
+                    with cache.keeping() if self._cached else contextlib.nullcontext():
+                        registry.put_on(patch, found._replace(functions=new))
                 self.failed.pop(name, None)
         except Exception as error:
             self.failed[name] = f"{type(error).__name__}: {error}"
@@ -225,12 +228,14 @@ class _Loader:
             untraced(self._installation._rewrite, module)
 
 
-def install(packages: str | Iterable[str], *passes: Any) -> Installation:
+def install(packages: str | Iterable[str], *passes: Any, cached: bool = True) -> Installation:
     """Rewrite all functions of some packages, now and whenever one of their modules is imported.
 
     Parameters:
         packages: names of packages or modules; each stands for its submodules too.
         passes: what to put in; see `recompyle.Pass`.
+        cached: keep what was proved about each file on disk, so that the next process starts faster; see
+            ``RECOMPYLE_CACHE_DIR``.
 
     Returns:
         An `Installation`. It stays in place whether it is kept or not. With ``RECOMPYLE=0`` in the environment
@@ -247,7 +252,7 @@ def install(packages: str | Iterable[str], *passes: Any) -> Installation:
             raise ValueError(f"{name!r} is not the name of a package such as 'app' or 'app.orders'")
         if name.partition(".")[0] == "recompyle":
             raise ValueError("recompyle does not rewrite itself")
-    installation = Installation(names, passes)
+    installation = Installation(names, passes, cached)
     if not _env.disabled():
         sys.meta_path.insert(0, installation._finder)
         installation.update()

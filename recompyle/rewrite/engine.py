@@ -5,17 +5,18 @@
 Each step stands in its own file. Everything is built and checked before anything is swapped.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
-from recompyle.rewrite import origin
+from recompyle.rewrite import cache, origin
 from recompyle.rewrite.link import link
 from recompyle.rewrite.locate import match
 from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, guard, plan
 from recompyle.rewrite.skeleton import Context, locate
-from recompyle.rewrite.transform import transform
+from recompyle.rewrite.transform import constant_of, transform
 
 __all__ = ["Built", "build", "check_function", "context_of"]
 
@@ -101,14 +102,37 @@ def _in_force(passes):
 
 
 def _compile(context: Context, code: CodeType, requests: Plan, passes, cursors: list[Cursor]) -> CodeType:
+    record = context.record
+    shape = None if record is None else requests.shape()
+    key = None if shape is None else cache.key_of(code, shape)
+    known = None if key is None else record.get(key)
+    if known is None:
+        compiled, tables = _prove(context, code, requests)
+        if key is not None:
+            record.put(key, (compiled, [tables.get(id(each)) for each in _all_of(compiled)]))
+    else:
+        compiled = known[0]
+        tables = {id(each): table for each, table in zip(_all_of(compiled), known[1], strict=True) if table is not None}
+    probes = {constant_of(wrap.number): wrap.probe for wrap in requests.wraps}
+    return link(compiled, probes, tables, lambda new, nested: _edit(new, passes, cursors, nested))
+
+
+def _prove(context: Context, code: CodeType, requests: Plan) -> tuple[CodeType, dict[int, bytes]]:
+    """The code with placeholders, shown to be the old code otherwise, and the location tables of all code in it."""
     node, placeholders = transform(context.definition.node, requests)
     try:
         compiled = context.compile(node)
     except (SyntaxError, ValueError, TypeError, RecursionError) as error:
         raise PassError(f"{code.co_qualname}: the rewritten tree does not compile: {error}") from error
     by_constant = {each.constant: each for each in placeholders}
-    tables = {id(each): table for each, table in match(context.plain, compiled, by_constant)}
-    return link(compiled, by_constant, tables, lambda new, nested: _edit(new, passes, cursors, nested))
+    return compiled, {id(each): table for each, table in match(context.plain, compiled, by_constant)}
+
+
+def _all_of(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _all_of(const)
 
 
 def _edit(code: CodeType, passes, cursors, nested: bool) -> CodeType:

@@ -6,6 +6,7 @@ added, and every position stays the source's.
 """
 
 import ast
+import functools
 from dataclasses import dataclass
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
@@ -105,11 +106,12 @@ class Pass:
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``."""
+    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``; ``number`` is its place in the plan."""
 
     role: str
     probe: object
     label: str
+    number: int = -1
 
 
 class Plan:
@@ -122,6 +124,7 @@ class Plan:
         nodes: ``id(node)`` to node, for every node with a request.
         parents: ``id(node)`` to the node's parent.
         skipped: what was left out, and why.
+        wraps: all requests, in the order they were made.
     """
 
     def __init__(self):
@@ -131,10 +134,29 @@ class Plan:
         self.nodes = {}
         self.parents = {}
         self.skipped = []
+        self.wraps = []
 
     def request(self, table, node, wrap):
+        wrap.number = len(self.wraps)
+        self.wraps.append(wrap)
         self.nodes[id(node)] = node
         table.setdefault(id(node), []).append(wrap)
+
+    def shape(self):
+        """What decides how the code with placeholders looks: which nodes, by place in the walk, get which wraps.
+
+        None if that does not tell it all.
+        """
+        if not self.nodes.keys() <= self.parents.keys():
+            return None
+        place = {each: i for i, each in enumerate(self.parents)}
+        tables = (self.inner, self.outer, self.marks)
+        return tuple(
+            (i, place[node], wrap.role, wrap.number)
+            for i, table in enumerate(tables)
+            for node, wraps in table.items()
+            for wrap in wraps
+        )
 
     def __bool__(self):
         return bool(self.nodes)
@@ -574,7 +596,7 @@ class _Walk:
             elif isinstance(node, ast.Lambda):
                 work.append((node.body, node, True, depth))
             else:
-                work.extend((child, node, nested, depth) for child in reversed(list(_visible(node))))
+                work.extend((child, node, nested, depth) for child in reversed(_visible(node)))
         return self.order
 
     def _comprehension(self, node, nested, depth):
@@ -604,14 +626,22 @@ def _body_of(node):
 
 def _visible(node):
     """The children that may hold probes: no patterns, annotations, aliases, nor what has no position."""
-    for field, value in ast.iter_fields(node):
-        if field in ("annotation", "type_params", "type_comment", "pattern", "ctx"):
-            continue
-        if type(node).__name__ == "TypeAlias":
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield child
+    children = []
+    for field in _visible_fields(type(node)):
+        value = getattr(node, field, None)
+        if isinstance(value, ast.AST):
+            children.append(value)
+        elif type(value) is list:
+            children += [child for child in value if isinstance(child, ast.AST)]
+    return children
+
+
+@functools.cache
+def _visible_fields(kind):
+    if kind.__name__ == "TypeAlias":
+        return ()
+    hidden = ("annotation", "type_params", "type_comment", "pattern", "ctx")
+    return tuple(field for field in kind._fields if field not in hidden)
 
 
 def plan(context, function, code, passes):
@@ -638,11 +668,10 @@ def plan(context, function, code, passes):
         at = Cursor(result, context, function, code, walk)
         cursors.append(at)
         guard(each, None, at, each.begin, at)
+        visitors = {kind: getattr(each, f"visit_{kind.__name__}", None) for kind in {type(node) for node, _ in order}}
         for node, depth in order:
-            if depth and not each.nested_functions:
-                continue
-            visit = getattr(each, f"visit_{type(node).__name__}", None)
-            if visit is not None:
+            visit = visitors[type(node)]
+            if visit is not None and (each.nested_functions or not depth):
                 guard(each, node, at, visit, node, at)
     return result, cursors
 

@@ -41,7 +41,12 @@ class Placeholder:
     @property
     def constant(self):
         """The constant that stands for the probe until the code is linked."""
-        return complex(self.number + 1, MAGIC)
+        return constant_of(self.number)
+
+
+def constant_of(number):
+    """The constant that stands for the probe of a number."""
+    return complex(number + 1, MAGIC)
 
 
 def number_of(column):
@@ -58,7 +63,7 @@ def transform(node, plan, names=False):
         names: write readable names in place of placeholders, for people to read.
 
     Returns:
-        The new node and the list of placeholders, by number.
+        The new node and the list of placeholders.
     """
     builder = _Builder(plan, names)
     return builder.build(node), builder.placeholders
@@ -111,7 +116,7 @@ cdef class _Builder:
         return built
 
     cdef place(self, node, wrap, bint before):
-        placeholder = Placeholder(len(self.placeholders), wrap.probe, wrap.role, before)
+        placeholder = Placeholder(wrap.number, wrap.probe, wrap.role, before)
         self.placeholders.append(placeholder)
         line = node.lineno
         column = MARKER + placeholder.number
