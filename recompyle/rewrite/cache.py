@@ -37,6 +37,7 @@ LARGEST = 256 << 20  # bytes in the folder; above that the oldest files go, down
 _DETERMINISTIC = 2  # the newest version of the marshal format in which equal objects have equal bytes
 
 _local = threading.local()
+_pruned: set[Path] = set()  # once in a process is enough
 
 
 class Record:
@@ -92,10 +93,11 @@ def keeping() -> Iterator[None]:
     finally:
         records, _local.records = _local.records, None
         with contextlib.suppress(OSError):  # it is only a cache
-            changed = [record for record in records.values() if record.changed]
+            changed = [record for _, record in records.values() if record.changed]
             for record in changed:
                 record.save()
-            if changed:
+            if changed and folder not in _pruned:
+                _pruned.add(folder)
                 _prune(folder)
 
 
@@ -104,10 +106,10 @@ def record_of(source: Any) -> Record | None:
     records = getattr(_local, "records", None)
     if records is None:
         return None
-    name = _name(source)
-    if name not in records:
-        records[name] = Record(_local.folder / f"{name}{SUFFIX}")
-    return records[name]
+    known = records.get(id(source))
+    if known is None:  # the source is kept with it, so that its address stays its own
+        known = records[id(source)] = source, Record(_local.folder / f"{_name(source)}{SUFFIX}")
+    return known[1]
 
 
 def key_of(code: CodeType, *more: Any) -> bytes | None:

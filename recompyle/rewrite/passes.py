@@ -589,14 +589,14 @@ class _Walk:
             if isinstance(node, _COMPREHENSIONS):
                 work.extend(reversed(self._comprehension(node, nested, depth)))
             elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-                work.extend((child, node, True, depth + 1) for child in reversed(node.body))
+                work += [(child, node, True, depth + 1) for child in reversed(node.body)]
                 if isinstance(node, ast.ClassDef) and not getattr(node, "type_params", ()):
                     outside = [*node.bases, *(each.value for each in node.keywords)]
                     work.extend((child, node, nested, depth) for child in reversed(outside))
             elif isinstance(node, ast.Lambda):
                 work.append((node.body, node, True, depth))
             else:
-                work.extend((child, node, nested, depth) for child in reversed(_visible(node)))
+                work += [(child, node, nested, depth) for child in reversed(_visible(node))]
         return self.order
 
     def _comprehension(self, node, nested, depth):
