@@ -336,10 +336,10 @@ def pristine(target: object) -> CodeType:
 def _siblings(function: FunctionType) -> list[FunctionType]:
     """A function and all others of the same code, patched or not. Never remembered: closures come and go."""
     own = origin.of(function.__code__)
-    patched = [entry.ref() for entry in list(_entries.values()) if entry.pristine is own]
+    with locked():
+        patched = [each for each in _patched() if _entries[id(each)].pristine is own]
     running = [each for each in gc.get_referrers(own, function.__code__) if type(each) is FunctionType]
-    found = [each for each in (*patched, *running) if each is not None and origin.of(each.__code__) is own]
-    return [function, *found]
+    return [function, *(each for each in (*patched, *running) if origin.of(each.__code__) is own)]
 
 
 def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
