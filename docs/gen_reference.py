@@ -26,6 +26,7 @@ INNER = {
     "SlowCall.build",
     "ProfileCalls.from_options",
     "Patch.__init__",
+    "Installation.__init__",
     "Preview.__init__",
     "Cursor.__init__",
 }

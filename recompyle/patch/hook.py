@@ -195,7 +195,7 @@ class _Loader:
         self._installation = installation
         self.exec_module = in_turn(self._step_back, loader.exec_module, self._follow)
 
-    @property
+    @property  # type: ignore[misc]
     @_part_of_import
     def __class__(self) -> type:  # type: ignore[override]
         return type(self._loader)

@@ -24,8 +24,8 @@ from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError, RecompyleWarning
 from recompyle.patch import builds, inner
 from recompyle.patch.resolve import functions_of
-from recompyle.patch.targets import Found, find
 from recompyle.patch.swap import check, swap, unswap
+from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
 
 __all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore"]
@@ -138,7 +138,7 @@ class _Inner:
         user: stands in for them while their code is built.
     """
 
-    __slots__ = ("code", "patch", "passes", "user")
+    __slots__ = ("code", "passes", "patch", "user")
 
     def __init__(self, patch: Patch, code: CodeType, user: FunctionType):
         self.patch, self.passes, self.code, self.user = patch, patch.passes, code, user
@@ -344,7 +344,7 @@ def _siblings(function: FunctionType) -> list[FunctionType]:
 
 def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
     """Gives functions, and those that will make more of them, a layer: all of them, or none."""
-    more: dict[FunctionType, _Layers] = {each: (patch,) for each in functions}
+    more: dict[FunctionType, _Layers] = dict.fromkeys(functions, (patch,))
     codes = {id(own): (own, each) for each in functions if (own := origin.of(each.__code__))} if future else {}
     for own, function in codes.values():
         makers = inner.holders(own, function.__globals__)
@@ -446,9 +446,9 @@ def _inner_code(layers: list[_Inner]) -> CodeType:
 def _patched() -> list[FunctionType]:
     """All patched functions. Those that were made with probes in them are looked for and entered first."""
     codes = [code for made in list(_made.values()) if (code := made.code()) is not None]
-    for function in inner.living(codes):
-        if id(function) not in _entries:
-            _entry_of(function)
+    for made_so in inner.living(codes):
+        if id(made_so) not in _entries:
+            _entry_of(made_so)
     return [function for entry in list(_entries.values()) if (function := entry.ref()) is not None]
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from recompyle.errors import NotRewritable, TargetNotFound
 from recompyle.patch.resolve import (
@@ -79,8 +79,8 @@ def find(target: object, inherited: bool = False) -> Found:
         return _of_path(target, inherited)
     if issubclass(type(target), type):
         return _of_class(target, inherited)
-    if issubclass(type(target), ModuleType):
-        return _not_empty(functions_in(target), target)
+    if issubclass(type(target), ModuleType):  # not isinstance, which would ask the object
+        return _not_empty(functions_in(cast(ModuleType, target)), target)
     return Found(functions_of(target))
 
 
@@ -159,9 +159,9 @@ def _of_class(cls: Any, inherited: bool) -> Found:
         for name, value in _attributes(base):
             if name.partition(".")[0] in seen:
                 continue
-            found = innermost(value, ())
-            functions += [each for each in found if _is_written_in(base, each)]
-            if not found and slug(value) == "not_python":
+            behind = innermost(value, ())
+            functions += [each for each in behind if _is_written_in(base, each)]
+            if not behind and slug(value) == "not_python":
                 refused.append((f"{class_dict(base).get('__module__')}:{class_name(base)}.{name}", describe(value)))
         seen.update(class_dict(base))
     found = Found(unique(functions), True, tuple((name, f"{what} is not a Python function") for name, what in refused))

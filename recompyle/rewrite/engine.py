@@ -105,10 +105,10 @@ def _compile(context: Context, code: CodeType, requests: Plan, passes, cursors: 
     record = context.record
     shape = None if record is None else requests.shape()
     key = None if shape is None else cache.key_of(code, shape)
-    known = None if key is None else record.get(key)
+    known = None if record is None or key is None else record.get(key)
     if known is None:
         compiled, tables = _prove(context, code, requests)
-        if key is not None:
+        if record is not None and key is not None:
             record.put(key, (compiled, [tables.get(id(each)) for each in _all_of(compiled)]))
     else:
         compiled = known[0]

@@ -106,7 +106,7 @@ class Pass:
 
 @dataclass(slots=True)
 class Wrap:
-    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``; ``number`` is its place in the plan."""
+    """One request about one node: ``role`` is ``through``, ``first`` or ``mark``; ``number`` counts within the plan."""
 
     role: str
     probe: object

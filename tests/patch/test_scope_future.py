@@ -5,11 +5,11 @@ import sys
 import threading
 
 import pytest
+from marks import Mark
 
 from recompyle import ProfileCalls
 from recompyle.errors import NotRewritable
 from recompyle.patch import apply, pause, pristine, registry, restore
-from marks import Mark
 
 
 def factory():
