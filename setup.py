@@ -37,6 +37,7 @@ MODULES = {
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],
+    "recompyle.patch.quiet": [],
     "recompyle.wrap.probes": [],
     "recompyle.wrap.tracebacks": [],
     "recompyle.profile.probes": ["base", "errno", "clock", "stack", "gate", "hist"],

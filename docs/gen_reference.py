@@ -32,6 +32,7 @@ INNER = {
     "ExceptHook.__init__",
     "CallExtras.of",
     "Patch.__init__",
+    "Installation.__init__",
     "Preview.__init__",
     "Cursor.__init__",
 }

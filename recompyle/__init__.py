@@ -10,7 +10,7 @@ from recompyle.errors import (
     SourceNotFound,
     TargetNotFound,
 )
-from recompyle.patch import Patch, apply, pristine, restore
+from recompyle.patch import Installation, Patch, apply, install, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
 from recompyle.rewrite import (
     Assignments,
@@ -48,6 +48,7 @@ __all__ = [
     "ExceptHook",
     "Expressions",
     "Handlers",
+    "Installation",
     "Loops",
     "NotRewritable",
     "Pass",
@@ -68,6 +69,7 @@ __all__ = [
     "apply",
     "clean_traceback",
     "flat_profile",
+    "install",
     "install_excepthook",
     "preview",
     "pristine",

@@ -115,6 +115,7 @@ def test_warnings_are_on_the_messages_page() -> None:
         "its code was changed by somebody else after it was patched",
         "only whole runs are timed, not calls",
         "is not profiled",
+        "is not rewritten",
         "slow calls could not be handed over",
         "could not be made",
     ):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from recompyle.rewrite import engine, origin
 
-__all__ = ["code_for", "forget"]
+__all__ = ["code_for", "forget", "nested_pairs", "note_origins"]
 
 KEPT = 64
 
@@ -51,7 +51,7 @@ def code_for(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]
     code = None if key is None else _find(key, function)
     if code is None:
         code = engine.build(function, pristine, passes).code
-        _note_origins(code, pristine)
+        note_origins(code, pristine)
         if key is not None and pristine.co_flags & CO_NESTED:
             _kept.append((code, function.__globals__))
     if key is not None and code is not pristine:
@@ -92,18 +92,22 @@ def _drop(key: Hashable, gone: "weakref.ref[CodeType]") -> None:
         _shared.pop(key, None)
 
 
-def _note_origins(code: CodeType, pristine: CodeType) -> None:
+def note_origins(code: CodeType, pristine: CodeType) -> None:
     """Notes what each code object was made from: a nested function may be rewritten by itself later on."""
     pending = [(code, pristine)]
     while pending:
         new, old = pending.pop()
-        if new is old:
-            continue
-        origin.remember(new, old)
-        new_nested = [const for const in new.co_consts if type(const) is CodeType]
-        old_nested = [const for const in old.co_consts if type(const) is CodeType]
-        if [_place(nested) for nested in new_nested] == [_place(nested) for nested in old_nested]:
-            pending += zip(new_nested, old_nested, strict=True)
+        if new is not old:
+            origin.remember(new, origin.of(old))
+            pending += nested_pairs(new, old)
+
+
+def nested_pairs(new: CodeType, old: CodeType) -> list[tuple[CodeType, CodeType]]:
+    """The code objects among the constants of two code objects, side by side; none if they do not correspond."""
+    pairs = [[const for const in code.co_consts if type(const) is CodeType] for code in (new, old)]
+    if [_place(nested) for nested in pairs[0]] != [_place(nested) for nested in pairs[1]]:
+        return []
+    return list(zip(*pairs, strict=True))
 
 
 def _place(code: CodeType) -> tuple[str, int]:

@@ -12,24 +12,26 @@ are undone.
 import contextlib
 import gc
 import os
+import sys
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from types import CodeType, FunctionType
-from typing import Any
+from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
+from typing import Any, TypeAlias
 
 from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError, RecompyleWarning
-from recompyle.patch import builds
-from recompyle.patch.resolve import functions_of, is_pattern, resolve
+from recompyle.patch import builds, inner
+from recompyle.patch.resolve import functions_of
 from recompyle.patch.swap import check, swap, unswap
+from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
 from recompyle.rewrite.order import in_order
 
-__all__ = ["Patch", "apply", "pause", "pristine", "restore"]
+__all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore"]
 
-SCOPES = ("this", "existing")
+SCOPES = ("this", "existing", "future")
 
 
 class Patch:
@@ -39,13 +41,16 @@ class Patch:
 
     Attributes:
         passes: the passes it was made with.
-        skipped: functions that a pattern named but that could not be rewritten: pairs of name and reason.
+        skipped: what a class, module, package or pattern stands for but could not be rewritten: pairs of name
+            and reason.
     """
 
     def __init__(self, passes: tuple[Any, ...]):
         self.passes = passes
         self.skipped: list[tuple[str, str]] = []
         self._functions: list[weakref.ref[FunctionType]] = []
+        self._codes: weakref.WeakValueDictionary[int, CodeType] = weakref.WeakValueDictionary()
+        self._future = False
         self._original: CodeType | None = None
         self._overtaken = False
 
@@ -84,9 +89,33 @@ class Patch:
         Raises:
             RecompyleError: one could not be rebuilt, or an audit hook forbade it; all stay as they were.
         """
-        with _locked():
-            mine = [function for function in self.functions if self in _layers(function)]
-            _change(mine, lambda layers: tuple(layer for layer in layers if layer is not self))
+        with locked():
+            # of a future scope also the functions made meanwhile, and those that make them
+            candidates = _patched() if self._future else self.functions
+            mine = [function for function in candidates if self in map(_patch_of, _layers(function))]
+            _change(mine, self._without)
+
+    def _without(self, function: FunctionType, layers: "_Layers") -> "_Layers":
+        return tuple(layer for layer in layers if _patch_of(layer) is not self)
+
+    def running(self) -> int:
+        """How many frames still run code with the probes of this patch, suspended generators and coroutines included.
+
+        After `restore` they go on in the code they began with. Looks at each object that the garbage collector
+        knows: some 10 ms per million.
+        """
+        codes = {id(code) for code in list(self._codes.values())}
+        frames: list[Any] = []
+        for top in sys._current_frames().values():
+            frame: Any = top
+            while frame is not None:
+                frames.append(frame)
+                frame = frame.f_back
+        for each in gc.get_objects():
+            name = _FRAME_OF.get(type(each))
+            if name is not None:
+                frames.append(getattr(each, name))
+        return len({id(frame) for frame in frames if frame is not None and id(frame.f_code) in codes})
 
     def __enter__(self) -> "Patch":
         return self
@@ -99,6 +128,39 @@ class Patch:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         passes = ", ".join(type(each).__name__ for each in self.passes)
         return f"<Patch {self.state}: {passes} on {shown or 'nothing'}>"
+
+
+class _Inner:
+    """A layer on a function that makes the patched ones: its passes go into the code of those, not into its own.
+
+    Attributes:
+        patch: whose layer it is.
+        code: the pristine code of the functions to be made.
+        user: stands in for them while their code is built.
+    """
+
+    __slots__ = ("code", "passes", "patch", "user")
+
+    def __init__(self, patch: Patch, code: CodeType, user: FunctionType):
+        self.patch, self.passes, self.code, self.user = patch, patch.passes, code, user
+
+
+class _Made:
+    """Code that functions yet to be made will run: its patches, and what it was made from."""
+
+    __slots__ = ("code", "patches", "pristine")
+
+    def __init__(self, code: CodeType, pristine: CodeType, patches: tuple[Patch, ...]):
+        self.code = weakref.KeyedRef(code, _forget_made, id(code))
+        self.pristine, self.patches = pristine, patches
+
+
+_Layers: TypeAlias = tuple[Patch | _Inner, ...]
+_FRAME_OF = {GeneratorType: "gi_frame", CoroutineType: "cr_frame", AsyncGeneratorType: "ag_frame"}
+
+
+def _patch_of(layer: Patch | _Inner) -> Patch:
+    return layer.patch if isinstance(layer, _Inner) else layer
 
 
 class _Entry:
@@ -121,7 +183,7 @@ class _Entry:
         self.ref = weakref.KeyedRef(function, _drop, id(function))
         self.original = self.put = function.__code__
         self.pristine = origin.of(function.__code__)
-        self.layers: tuple[Patch, ...] = ()
+        self.layers: _Layers = ()
         self.built: tuple[tuple[Any, ...], CodeType] | None = None
         self.saved: Any = None
 
@@ -130,7 +192,7 @@ class _Entry:
         function = self.ref()
         return function is not None and function.__code__ is not self.put
 
-    def put_in_place(self, function: FunctionType, layers: tuple[Patch, ...], code: CodeType) -> None:
+    def put_in_place(self, function: FunctionType, layers: _Layers, code: CodeType) -> None:
         """Gives the function its code and notes what it is; afterwards the entry tells the truth again.
 
         Raises:
@@ -145,6 +207,9 @@ class _Entry:
             if self.put is self.original:
                 self.saved = saved
         self.layers, self.put = layers, code
+        if code is not self.original:
+            for layer in layers:
+                _patch_of(layer)._codes[id(code)] = code
         if layers:
             _entries[id(function)] = self
         else:
@@ -153,24 +218,29 @@ class _Entry:
 
 
 _entries: dict[int, _Entry] = {}
+_made: dict[int, _Made] = {}  # by the address of the code
 _lock = threading.RLock()
 _overtaken: list[str] = []
 _paused: set[type] = set()
 
 
-def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
+def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = False) -> Patch:
     """Rewrite functions in place.
 
     Callers, registries and references notice nothing: the function object stays, only its code is exchanged.
     Calls that run already end in the code they began with.
 
     Parameters:
-        target: a function, a method, a property or another wrapper of functions, or a path such as
-            ``"app.orders:Order.total"`` or ``"app.orders:*"``; see `recompyle.patch.resolve`.
+        target: a function, a method, a property or another wrapper of functions; a class or a module, for all
+            functions that it defines; or a path: ``"app.orders:Order.total"``, ``"app.orders:Order"``,
+            ``"app.orders:*"``, ``"app.orders"``, or ``"app.**"`` for a package and those of its submodules that
+            are imported.
         passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``.
-        scope: ``"this"``: the functions found, or ``"existing"``: also all other living functions of the
-            same code, such as the closures that a factory has made so far. The latter searches all objects
+        scope: ``"this"``: the functions found. ``"existing"``: also all other living functions of the
+            same code, such as the closures that a factory has made so far. ``"future"``: also those that it
+            will make, except in calls of it that run already. The latter two search all objects
             known to the garbage collector (some 10 ms per million; what `gc.freeze` set aside is not found).
+        inherited: of a class also the functions that it inherits from others written in Python.
 
     Returns:
         A `Patch`. With ``RECOMPYLE=0`` in the environment nothing is done, and it has no functions.
@@ -179,9 +249,9 @@ def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
         ValueError: a malformed path, no pass, an unknown scope.
         TypeError: something that is no pass.
         TargetNotFound: the path leads nowhere.
-        RecompyleError: a function cannot be rewritten. Then all functions are as they were. For a pattern
-            such functions are left out and listed in ``skipped``; only if none could be done, the first
-            reason is raised.
+        RecompyleError: a function cannot be rewritten. Then all functions are as they were. For a class, a
+            module, a package or a pattern such functions are left out and listed in ``skipped``; only if none
+            could be done, the first reason is raised.
     """
     if not passes:
         raise ValueError("apply() needs at least one pass")
@@ -191,26 +261,43 @@ def apply(target: object, *passes: Any, scope: str = "this") -> Patch:
     patch = Patch(passes)
     if _env.disabled():
         return patch
-    functions = _find(target)
-    if scope == "existing":
-        functions = list({id(f): f for function in functions for f in _siblings(function)}.values())
-    with _locked():
-        if isinstance(target, str) and is_pattern(target):
-            done = _add_where_possible(patch, functions)
+    found = find(target, inherited)
+    if scope != "this":
+        wider = {id(f): f for function in found.functions for f in _siblings(function)}
+        found = found._replace(functions=list(wider.values()))
+    put_on(patch, found, future=scope == "future")
+    return patch
+
+
+def put_on(patch: Patch, found: Found, future: bool = False) -> None:
+    """Make a patch that has done nothing yet a layer of functions.
+
+    Parameters:
+        patch: the patch.
+        found: the functions. If they are several, those that cannot be rewritten are left out.
+        future: also functions that are made later of the same code.
+
+    Raises:
+        RecompyleError: as `apply`.
+    """
+    with locked():
+        patch.skipped += found.refused
+        if found.several:
+            done = _add_where_possible(patch, found.functions, future)
         else:
-            _change(functions, lambda layers: (*layers, patch))
-            done = functions
+            _add(patch, found.functions, future)
+            done = found.functions
         patch._functions = [weakref.ref(function) for function in done]
+        patch._future = future
         if done:
             patch._original = _entries[id(done[0])].original
-    return patch
 
 
 def restore(target: object = None) -> int:
     """Undo every patch of a target.
 
     Parameters:
-        target: as for `apply`; None: everything that is patched.
+        target: as for `apply`; None: everything that is patched, functions made by patched ones included.
 
     Returns:
         The number of functions that have their own code back.
@@ -219,17 +306,14 @@ def restore(target: object = None) -> int:
         ValueError, TargetNotFound, NotRewritable: as `apply`. A function whose code an audit hook protects
             does not keep the others from being restored; the refusal is raised in the end.
     """
-    if target is None:
-        functions = [function for entry in list(_entries.values()) if (function := entry.ref()) is not None]
-    else:
-        functions = _find(target)
+    chosen = None if target is None else find(target).functions
     restored, refusals = 0, []
-    with _locked():
-        for function in functions:
+    with locked():
+        for function in _patched() if chosen is None else chosen:
             if not _layers(function):
                 continue
             try:
-                restored += _change([function], lambda layers: ())
+                restored += _change([function], lambda function, layers: ())
             except NotRewritable as refusal:
                 refusals.append(refusal)
     if refusals:
@@ -252,33 +336,43 @@ def pristine(target: object) -> CodeType:
     return origin.of(target if type(target) is CodeType else functions_of(target)[0].__code__)
 
 
-def _find(target: object) -> list[FunctionType]:
-    return resolve(target) if isinstance(target, str) else functions_of(target)
-
-
 def _siblings(function: FunctionType) -> list[FunctionType]:
     """A function and all others of the same code, patched or not. Never remembered: closures come and go."""
     own = origin.of(function.__code__)
-    patched = [entry.ref() for entry in list(_entries.values()) if entry.pristine is own]
+    with locked():
+        patched = [each for each in _patched() if _entries[id(each)].pristine is own]
     running = [each for each in gc.get_referrers(own, function.__code__) if type(each) is FunctionType]
-    found = [each for each in (*patched, *running) if each is not None and origin.of(each.__code__) is own]
-    return [function, *found]
+    return [function, *(each for each in (*patched, *running) if origin.of(each.__code__) is own)]
 
 
-def _add_where_possible(patch: Patch, functions: list[FunctionType]) -> list[FunctionType]:
+def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
+    """Gives functions, and those that will make more of them, a layer: all of them, or none."""
+    more: dict[FunctionType, _Layers] = dict.fromkeys(functions, (patch,))
+    codes = {id(own): (own, each) for each in functions if (own := origin.of(each.__code__))} if future else {}
+    for own, function in codes.values():
+        makers = inner.holders(own, function.__globals__)
+        if not makers:
+            raise NotRewritable(f"{_name(function)}: no living function of its module makes it", "not_nested")
+        layer = _Inner(patch, own, inner.stand_in(function, own))
+        for maker in makers:
+            more[maker] = (*more.get(maker, ()), layer)
+    _change(more, lambda function, layers: layers + more[function])
+
+
+def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
     try:
         for function in functions:
             try:
-                _change([function], lambda layers: (*layers, patch))
+                _add(patch, [function], future)
             except RecompyleError as refusal:
                 refusals.append(refusal)
                 patch.skipped.append((_name(function), str(refusal)))
             else:
                 done.append(function)
     except BaseException:
-        _change(done, lambda layers: tuple(layer for layer in layers if layer is not patch))
+        _change(done, patch._without)
         raise
     if refusals and not done:
         raise refusals[0]
@@ -286,13 +380,13 @@ def _add_where_possible(patch: Patch, functions: list[FunctionType]) -> list[Fun
 
 
 def _change(
-    functions: Iterable[FunctionType], relayer: Callable[[tuple[Patch, ...]], tuple[Patch, ...]]
+    functions: Iterable[FunctionType], relayer: Callable[[FunctionType, _Layers], _Layers]
 ) -> int:
     """Gives functions other layers: all of them, or none.
 
     Parameters:
         functions: the functions; one whose code somebody else has changed counts as without layers.
-        relayer: from the layers of a function to those it shall have.
+        relayer: from a function and its layers to those it shall have.
 
     Returns:
         How many functions were changed.
@@ -303,7 +397,7 @@ def _change(
     plan = []
     for function in functions:
         entry = _entry_of(function)
-        layers = relayer(entry.layers)
+        layers = relayer(function, entry.layers)
         if layers == entry.layers:
             continue
         plan.append((entry, function, layers, _code_with(entry, function, layers)))
@@ -311,12 +405,23 @@ def _change(
     return len(plan)
 
 
-def _code_with(entry: _Entry, function: FunctionType, layers: tuple[Patch, ...]) -> CodeType:
+def _code_with(entry: _Entry, function: FunctionType, layers: _Layers) -> CodeType:
     """The code that a function has with these layers, as far as they are not paused.
 
     It is built with the paused ones too, so that a function that cannot take them is refused at once.
     """
-    passes = tuple(each for layer in layers for each in layer.passes)
+    code = _own_code(entry, function, [layer for layer in layers if isinstance(layer, Patch)])
+    makes: dict[int, list[_Inner]] = {}
+    for layer in layers:
+        if isinstance(layer, _Inner):
+            makes.setdefault(id(layer.code), []).append(layer)
+    if not makes:
+        return code
+    return inner.exchange(code, entry.pristine, {key: _inner_code(group) for key, group in makes.items()})
+
+
+def _own_code(entry: _Entry, function: FunctionType, patches: list[Patch]) -> CodeType:
+    passes = tuple(each for patch in patches for each in patch.passes)
     active = tuple(each for each in passes if type(each) not in _paused)
     if not passes:
         return entry.original
@@ -327,15 +432,56 @@ def _code_with(entry: _Entry, function: FunctionType, layers: tuple[Patch, ...])
     return _checked_build(entry, function, active) if active else entry.original
 
 
+def _inner_code(layers: list[_Inner]) -> CodeType:
+    """The code for functions yet to be made; it is noted what it is, as nobody sees them being made."""
+    pristine, user = layers[0].code, layers[0].user
+    active = tuple(each for layer in layers for each in layer.passes if type(each) not in _paused)
+    code = builds.code_for(user, pristine, active) if active else pristine
+    check(user, code)
+    if code is not pristine:
+        patches = tuple(layer.patch for layer in layers)
+        _made[id(code)] = _Made(code, pristine, patches)
+        for patch in patches:
+            patch._codes[id(code)] = code
+    return code
+
+
+def _patched() -> list[FunctionType]:
+    """All patched functions. Those that were made with probes in them are looked for and entered first."""
+    codes = [code for made in list(_made.values()) if (code := made.code()) is not None]
+    for made_so in inner.living(codes):
+        if id(made_so) not in _entries:
+            _entry_of(made_so)
+    return [function for entry in list(_entries.values()) if (function := entry.ref()) is not None]
+
+
+def _adopted(function: FunctionType) -> _Entry:
+    """A new entry; that of a function made with probes in it says what it would be without."""
+    entry = _Entry(function)
+    made = _made.get(id(entry.put))
+    if made is not None and made.code() is entry.put:
+        entry.original = entry.pristine = made.pristine
+        entry.layers = made.patches
+        entry.saved = (0, None, None)
+        _entries[id(function)] = entry
+    return entry
+
+
+def _forget_made(gone: "weakref.KeyedRef[int, CodeType]") -> None:
+    made = _made.get(gone.key)
+    if made is not None and made.code is gone:
+        _made.pop(gone.key, None)
+
+
 def _checked_build(entry: _Entry, function: FunctionType, passes: tuple[Any, ...]) -> CodeType:
     code = builds.code_for(function, entry.pristine, passes)
     check(function, code)
     return code
 
 
-def _put_all(plan: list[tuple[_Entry, FunctionType, tuple[Patch, ...], CodeType]]) -> None:
+def _put_all(plan: list[tuple[_Entry, FunctionType, _Layers, CodeType]]) -> None:
     """Puts prepared code in place: for all functions, or none."""
-    done: list[tuple[_Entry, FunctionType, tuple[Patch, ...], CodeType]] = []
+    done: list[tuple[_Entry, FunctionType, _Layers, CodeType]] = []
     try:
         for entry, function, layers, code in plan:
             before = entry, function, entry.layers, entry.put
@@ -358,15 +504,15 @@ def pause(kind: type, paused: bool) -> None:
     Raises:
         RecompyleError: a function could not be rebuilt or an audit hook forbade it; then all stay as they are.
     """
-    with _locked():
+    with locked():
         if paused == (kind in _paused):
             return
         (_paused.add if paused else _paused.discard)(kind)
         try:
             plan = []
-            for entry in list(_entries.values()):
-                function = entry.ref()
-                if function is None or entry.is_foreign():
+            for function in _patched():
+                entry = _entries[id(function)]
+                if entry.is_foreign():
                     continue
                 if any(type(each) is kind for layer in entry.layers for each in layer.passes):
                     plan.append((entry, function, entry.layers, _code_with(entry, function, entry.layers)))
@@ -381,19 +527,24 @@ def _entry_of(function: FunctionType) -> _Entry:
     if entry is not None and entry.is_foreign():
         _abandon(entry, function)
         entry = None
-    return entry if entry is not None else _Entry(function)
+    return entry if entry is not None else _adopted(function)
 
 
-def _layers(function: FunctionType) -> tuple[Patch, ...]:
-    entry = _entries.get(id(function))
-    return entry.layers if entry is not None else ()
+def patches_on(function: FunctionType) -> list[Patch]:
+    """The patches that a function is under, the first one innermost."""
+    return list(map(_patch_of, _layers(function)))
+
+
+def _layers(function: FunctionType) -> _Layers:
+    entry = _entries.get(id(function)) or _adopted(function)
+    return entry.layers
 
 
 def _abandon(entry: _Entry, function: FunctionType) -> None:
     """Leaves a function to whoever gave it other code than ours."""
     _entries.pop(id(function), None)
     for layer in entry.layers:
-        layer._overtaken = True
+        _patch_of(layer)._overtaken = True
     _overtaken.append(_name(function))
 
 
@@ -405,7 +556,7 @@ def _drop(gone: "weakref.KeyedRef[int, FunctionType]") -> None:
 
 
 @contextlib.contextmanager
-def _locked() -> Iterator[None]:
+def locked() -> Iterator[None]:
     """Holds the lock, and warns afterwards of functions that others have changed meanwhile."""
     with _lock:
         try:

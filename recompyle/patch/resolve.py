@@ -45,10 +45,10 @@ _ATTRIBUTES: tuple[tuple[type, tuple[str, ...]], ...] = (
 )
 
 # Read from the types, so that a subclass, a metaclass or a proxy has no say.
-_class_dict = type.__dict__["__dict__"].__get__
-_class_mro = type.__dict__["__mro__"].__get__
-_class_name = type.__dict__["__qualname__"].__get__
-_module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
+class_dict = type.__dict__["__dict__"].__get__
+class_mro = type.__dict__["__mro__"].__get__
+class_name = type.__dict__["__qualname__"].__get__
+module_dict: Callable[[ModuleType], dict[str, Any]] = vars(ModuleType)["__dict__"].__get__
 
 
 def functions_of(obj: object) -> list[FunctionType]:
@@ -68,10 +68,10 @@ def functions_of(obj: object) -> list[FunctionType]:
     Raises:
         NotRewritable: there is no Python function behind it; the text says what it is.
     """
-    found = _innermost(obj, ())
+    found = innermost(obj, ())
     if not found:
-        raise NotRewritable(f"{_describe(obj)} is not a Python function", _slug(obj))
-    return _unique(found)
+        raise NotRewritable(f"{describe(obj)} is not a Python function", slug(obj))
+    return unique(found)
 
 
 def is_pattern(path: str) -> bool:
@@ -95,23 +95,23 @@ def resolve(path: str) -> list[FunctionType]:
         ValueError: not a path.
         TargetNotFound: the path leads nowhere or not to a Python function; the text names the failing part.
     """
-    module_name, name = _split(path)
-    namespace = _import(module_name, path)
+    module_name, name = split(path)
+    namespace = namespace_of(module_name, path)
     if is_pattern(name):
-        found = [f for dotted, f in _defined(namespace) if fnmatch.fnmatchcase(dotted, name)]
+        found = [f for dotted, f in defined(namespace) if fnmatch.fnmatchcase(dotted, name)]
         if not found:
             # the level is that of whoever called apply()
-            warnings.warn(f"{path}: no function of the module matches", RecompyleWarning, stacklevel=4)
-        return _unique(found)
+            warnings.warn(f"{path}: no function of the module matches", RecompyleWarning, stacklevel=5)
+        return unique(found)
     try:
-        return functions_of(_walk(path, module_name, namespace, name.split(".")))
+        return functions_of(walk(path, module_name, namespace, name.split(".")))
     except NotRewritable as refusal:
         raise TargetNotFound(f"{path}: {refusal}") from None
 
 
-def _split(path: str) -> tuple[str, str]:
+def split(path: str) -> tuple[str, str]:
     if not isinstance(path, str):
-        raise TypeError(f"a path is a string, {EXAMPLES}, not {_describe(path)}")
+        raise TypeError(f"a path is a string, {EXAMPLES}, not {describe(path)}")
     module, colon, name = path.partition(":")
     right = PATTERN if is_pattern(name) else DOTTED
     if not colon or not DOTTED.fullmatch(module) or not right.fullmatch(name):
@@ -119,7 +119,7 @@ def _split(path: str) -> tuple[str, str]:
     return module, name
 
 
-def _import(name: str, path: str) -> dict[str, Any]:
+def namespace_of(name: str, path: str) -> dict[str, Any]:
     """The namespace of a module. What the module itself raises while it is imported passes through."""
     try:
         module = importlib.import_module(name)
@@ -128,11 +128,11 @@ def _import(name: str, path: str) -> dict[str, Any]:
             raise TargetNotFound(f"{path}: there is no module {error.name}") from None
         raise
     if not issubclass(type(module), ModuleType):
-        raise TargetNotFound(f"{path}: {name} is {_describe(module)}, not a module")
-    return _module_dict(module)
+        raise TargetNotFound(f"{path}: {name} is {describe(module)}, not a module")
+    return module_dict(module)
 
 
-def _walk(path: str, module: str, namespace: dict[str, Any], parts: list[str]) -> object:
+def walk(path: str, module: str, namespace: dict[str, Any], parts: list[str]) -> object:
     """What the dotted name after the colon leads to."""
     found = namespace.get(parts[0], MISSING)
     if found is MISSING:
@@ -140,7 +140,7 @@ def _walk(path: str, module: str, namespace: dict[str, Any], parts: list[str]) -
     done = parts[0]
     for part in parts[1:]:
         if not issubclass(type(found), type):
-            raise TargetNotFound(f"{path}: {done} is {_describe(found)}, so it has no {part!r} to look up")
+            raise TargetNotFound(f"{path}: {done} is {describe(found)}, so it has no {part!r} to look up")
         found = _in_class(found, part)
         if found is MISSING:
             raise TargetNotFound(f"{path}: the class {done} has no {part!r}")
@@ -151,17 +151,17 @@ def _walk(path: str, module: str, namespace: dict[str, Any], parts: list[str]) -
 def _in_class(cls: type, name: str) -> object:
     """An attribute as the class and its bases hold it; private names as they are written in the class too."""
     private = name.startswith("__") and not name.endswith("__")
-    for base in _class_mro(cls):
-        held = _class_dict(base)
+    for base in class_mro(cls):
+        held = class_dict(base)
         if name in held:
             return held[name]
-        mangled = f"_{_class_name(base).rpartition('.')[2].lstrip('_')}{name}"
+        mangled = f"_{class_name(base).rpartition('.')[2].lstrip('_')}{name}"
         if private and mangled in held:
             return held[mangled]
     return MISSING
 
 
-def _defined(namespace: dict[str, Any]) -> Iterator[tuple[str, FunctionType]]:
+def defined(namespace: dict[str, Any]) -> Iterator[tuple[str, FunctionType]]:
     """All functions of a module with the dotted names they are found under.
 
     A function belongs to the module whose namespace it uses for its globals; names, ``__module__`` and files
@@ -175,16 +175,16 @@ def _defined(namespace: dict[str, Any]) -> Iterator[tuple[str, FunctionType]]:
             if not isinstance(name, str):
                 continue
             if not issubclass(type(value), type):
-                for function in _innermost(value, ()):
+                for function in innermost(value, ()):
                     written = function.__code__.co_name != "__annotate__"  # by the compiler, from 3.14
                     if written and function.__globals__ is namespace:
                         yield prefix + name, function
             elif id(value) not in visited:
                 visited.add(id(value))
-                pending.append((f"{prefix}{name}.", _class_dict(value)))
+                pending.append((f"{prefix}{name}.", class_dict(value)))
 
 
-def _innermost(obj: object, path: tuple[int, ...]) -> list[FunctionType]:
+def innermost(obj: object, path: tuple[int, ...]) -> list[FunctionType]:
     """The functions at the ends of all chains that begin at an object; none if it holds no function.
 
     Parameters:
@@ -194,7 +194,7 @@ def _innermost(obj: object, path: tuple[int, ...]) -> list[FunctionType]:
     if id(obj) in path:
         return []
     path += (id(obj),)
-    found = [function for held in _held(obj) for function in _innermost(held, path)]
+    found = [function for held in _held(obj) for function in innermost(held, path)]
     if not found and type(obj) is FunctionType:
         return [obj]
     return found
@@ -219,7 +219,7 @@ def _held(obj: object) -> list[object]:
     return []
 
 
-def _unique(functions: list[FunctionType]) -> list[FunctionType]:
+def unique(functions: list[FunctionType]) -> list[FunctionType]:
     return list({id(function): function for function in functions}.values())
 
 
@@ -238,14 +238,14 @@ if hasattr(types, "LazyImportType"):  # 3.15
     _KINDS[types.LazyImportType] = "a lazy import that has not happened yet (name the module that defines it)"
 
 
-def _describe(obj: object) -> str:
+def describe(obj: object) -> str:
     """What an object is, without asking it."""
     kind = type(obj)
     if kind in _KINDS:
         return _KINDS[kind]
-    name = _class_name(kind)
+    name = class_name(kind)
     if issubclass(kind, type):
-        return f"the class {_class_name(obj)}"
+        return f"the class {class_name(obj)}"
     if name == "cython_function_or_method":
         return "a function compiled by Cython"
     if _in_class(kind, "__call__") is not MISSING:
@@ -253,6 +253,6 @@ def _describe(obj: object) -> str:
     return f"an instance of {name}"
 
 
-def _slug(obj: object) -> str:
-    compiled = _class_name(type(obj)) == "cython_function_or_method"
+def slug(obj: object) -> str:
+    compiled = class_name(type(obj)) == "cython_function_or_method"
     return "not_python" if compiled or type(obj) in _KINDS else "no_function"

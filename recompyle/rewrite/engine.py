@@ -7,21 +7,21 @@ Each step stands in its own file. Everything is built and checked before anythin
 
 import ast
 import dis
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import CodeType, FunctionType
 from typing import Any
 
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
-from recompyle.rewrite import free, origin
+from recompyle.rewrite import cache, free, origin
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.link import link
 from recompyle.rewrite.locate import match, relocate
 from recompyle.rewrite.order import in_order
 from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, Wrap, guard, in_coat, plan
 from recompyle.rewrite.skeleton import Context, locate
-from recompyle.rewrite.transform import transform
+from recompyle.rewrite.transform import constant_of, transform
 
 __all__ = ["Built", "Prepared", "build", "check_function", "prepare"]
 
@@ -134,6 +134,24 @@ def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.N
 
 
 def _compile(wanted: Prepared, code: CodeType) -> CodeType:
+    assert wanted.context is not None
+    record = None if wanted.is_free else wanted.context.record
+    shape = None if record is None else wanted.plan.shape()
+    key = None if shape is None else cache.key_of(code, shape)
+    known = None if record is None or key is None else record.get(key)
+    if known is None:
+        compiled, tables = _prove(wanted, code)
+        if record is not None and key is not None:
+            record.put(key, (compiled, [tables.get(id(each)) for each in _all_of(compiled)]))
+    else:
+        compiled = known[0]
+        tables = {id(each): table for each, table in zip(_all_of(compiled), known[1], strict=True) if table is not None}
+    probes = {constant_of(wrap.number): wrap.probe for wrap in wanted.plan.wraps}
+    return link(compiled, probes, tables, lambda new, nested: _edit(new, wanted, nested))
+
+
+def _prove(wanted: Prepared, code: CodeType) -> tuple[CodeType, dict[int, bytes]]:
+    """The code with placeholders, shown to be the old code otherwise, and the location tables of all code in it."""
     context = wanted.context
     assert context is not None
     assert wanted.node is not None
@@ -150,8 +168,14 @@ def _compile(wanted: Prepared, code: CodeType) -> CodeType:
         placed = relocate(compiled, by_constant)
     else:
         placed = match(_reference(context, wanted.plan), compiled, by_constant)
-    tables = {id(each): table for each, table in placed}
-    return link(compiled, by_constant, tables, lambda new, nested: _edit(new, wanted, nested))
+    return compiled, {id(each): table for each, table in placed}
+
+
+def _all_of(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _all_of(const)
 
 
 def _reference(context: Context, requests: Plan) -> CodeType:

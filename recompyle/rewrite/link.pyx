@@ -12,7 +12,7 @@ def link(code, placeholders, tables, finish):
 
     Parameters:
         code: code compiled with placeholders.
-        placeholders: constant to `recompyle.rewrite.transform.Placeholder`.
+        placeholders: constant to the probe that takes its place.
         tables: ``id(code object)`` to its location table, for ``code`` and every nested code object.
         finish: called with each new code object and whether it is nested; returns the one to use.
 
@@ -28,7 +28,7 @@ cdef _link(code, dict placeholders, dict tables, finish, bint nested):
         if type(const) is _CodeType and id(const) in tables:
             const = _link(const, placeholders, tables, finish, True)
         elif type(const) is complex and const in placeholders:
-            const = placeholders[const].probe
+            const = placeholders[const]
         consts.append(const)
     linked = code.replace(co_consts=tuple(consts), co_linetable=tables[id(code)])
     return finish(linked, nested)

@@ -14,6 +14,8 @@ from recompyle.errors import NotRewritable
 from recompyle.inject import exctable, facts
 from recompyle.rewrite.transform import number_of
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
 _CodeType = type(compile("", "", "exec"))
 
 
@@ -28,8 +30,6 @@ _THROUGH = _numbers("NOP", "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_IN
 _ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "INTERPRETER_EXIT")
 _PROBE_BEGINS = _numbers("LOAD_CONST", "UNARY_INVERT", "POP_TOP")
 _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
-_COMPARE = opcode.opmap["COMPARE_OP"]
-_PUSH_NULL = opcode.opmap["PUSH_NULL"]
 _CALLS = _numbers("PRECALL", "CALL", "CALL_KW")
 
 # Loads whose lowest bit says that they push what a call wants: a NULL, or for attributes of 3.12 and later the
@@ -65,61 +65,109 @@ _PAIRS = {
 }
 
 
-class _Code:
+# The same by number, for the walk. Every interpreter of the process writes the same values.
+cdef extern from *:
+    """
+    static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], HAS_NULL[256], BEGINS_PROBE[256];
+    static int PLAIN_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
+    static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
+    """
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, HAS_NULL, BEGINS_PROBE
+    int[256] PLAIN_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
+    int EXTENDED_ARG "EXTENDED_ARG_"
+    int LOAD_CONST "LOAD_CONST_"
+    int SUBSCRIPT "SUBSCRIPT_"
+    int SUBSCRIPT_ARG "SUBSCRIPT_ARG_"
+    int NOT_TAKEN "NOT_TAKEN_"
+    int END_ASYNC_FOR "END_ASYNC_FOR_"
+    int COMPARE "COMPARE_"
+    int PUSH_NULL "PUSH_NULL_"
+
+for _number in range(256):
+    IS_THROUGH[_number] = _number in _THROUGH
+    IS_END[_number] = _number in _ENDS
+    IS_CONSTANT[_number] = _number in _CONSTANTS
+    IS_CALL[_number] = _number in _CALLS
+    HAS_NULL[_number] = _number in _WITH_NULL
+    BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
+    PLAIN_OF[_number] = _PLAIN.get(_number, _number)
+    CACHES_OF[_number] = facts.CACHES[_number]
+    WAY_OF[_number] = facts.JUMPS.get(_number, 0)
+    FIRST_OF[_number], SECOND_OF[_number] = _PAIRS.get(_number, (-1, -1))
+EXTENDED_ARG = facts.EXTENDED_ARG
+LOAD_CONST = facts.LOAD_CONST
+SUBSCRIPT = facts.SUBSCRIPT
+SUBSCRIPT_ARG = facts.SUBSCRIPT_ARG
+NOT_TAKEN = facts.NOT_TAKEN
+END_ASYNC_FOR = facts.END_ASYNC_FOR
+COMPARE = opcode.opmap["COMPARE_OP"]
+PUSH_NULL = opcode.opmap["PUSH_NULL"]
+
+
+cdef class _Code:
     """A code object, decoded as far as the walk needs it. Positions count units.
 
     Attributes:
+        count: number of units.
         op, arg: by unit; -1 where no instruction starts (prefixes point at their instruction by ``next``).
         next: by unit: the unit behind the instruction and its caches.
         target: by unit: where a jump leads, else -1.
+        cover: by unit: number of the exception range, else -1.
         positions: by unit, as ``co_positions`` gives them.
         ranges: exception ranges.
     """
 
-    __slots__ = ("code", "op", "arg", "next", "target", "positions", "ranges", "consts")
+    cdef object code
+    cdef tuple consts
+    cdef list positions, ranges
+    cdef int count
+    cdef int *op
+    cdef int *arg
+    cdef int *next
+    cdef int *target
+    cdef int *cover
 
-    def __init__(self, code):
-        raw = code.co_code
-        count = len(raw) // 2
+    def __cinit__(self, code):
+        cdef bytes raw = code.co_code
+        cdef const unsigned char *units = raw
+        cdef int count = len(raw) // 2, unit = 0, start, op, arg, number
         self.code = code
-        self.op = [-1] * count
-        self.arg = [0] * count
-        self.next = [0] * count
-        self.target = [-1] * count
+        self.consts = code.co_consts
         self.positions = list(code.co_positions())
         self.ranges = exctable.decode(code.co_exceptiontable)
-        self.consts = code.co_consts
-        cdef int unit = 0, start, op, arg
+        self.count = count
+        self.op = <int *> PyMem_Malloc(5 * count * sizeof(int))
+        if self.op == NULL:
+            raise MemoryError()
+        self.arg = self.op + count
+        self.next = self.arg + count
+        self.target = self.next + count
+        self.cover = self.target + count
+        for unit in range(count):
+            self.op[unit] = self.target[unit] = self.cover[unit] = -1
+            self.arg[unit] = self.next[unit] = 0
+        unit = 0
         while unit < count:
             start = unit
-            arg = raw[2 * unit + 1]
-            while raw[2 * unit] == facts.EXTENDED_ARG:
+            arg = units[2 * unit + 1]
+            while units[2 * unit] == EXTENDED_ARG and unit + 1 < count:
                 unit += 1
-                arg = arg << 8 | raw[2 * unit + 1]
-            op = raw[2 * unit]
-            after = unit + 1 + facts.CACHES[op]
+                arg = arg << 8 | units[2 * unit + 1]
+            op = units[2 * unit]
+            unit += 1 + CACHES_OF[op]
             self.op[start] = op
             self.arg[start] = arg
-            self.next[start] = after
-            way = facts.JUMPS.get(op)
-            if way is not None:
-                self.target[start] = after + way * arg
-            unit = after
+            self.next[start] = unit
+            if WAY_OF[op]:
+                self.target[start] = unit + WAY_OF[op] * arg
+        for number, found in enumerate(self.ranges):
+            for unit in range(found.start, min(found.end, count)):
+                self.cover[unit] = number
 
-    def handler(self, unit):
-        """The exception range that covers a unit, or None."""
-        low, high = 0, len(self.ranges)
-        while low < high:
-            middle = (low + high) // 2
-            if self.ranges[middle].end <= unit:
-                low = middle + 1
-            else:
-                high = middle
-        if low < len(self.ranges) and self.ranges[low].start <= unit:
-            return self.ranges[low]
-        return None
+    def __dealloc__(self):
+        PyMem_Free(self.op)
 
-    def constant(self, unit):
+    cdef constant(self, int unit):
         return self.consts[self.arg[unit]]
 
 
@@ -170,46 +218,56 @@ def relocate(new, placeholders):
     return found
 
 
-cdef _without_markers(raw, before):
-    code = _Code(raw)
+cdef bytes _without_markers(raw, dict before):
+    cdef _Code code = _Code(raw)
+    cdef int unit
     ends = {}
-    for unit in range(len(code.op)):
+    for unit in range(code.count):
         if code.op[unit] >= 0:
             number = number_of(code.positions[unit][2])
             if number in before:
-                ends[unit] = before[number] if code.op[unit] == facts.SUBSCRIPT else code.op[unit] in _PROBE_BEGINS
-    return _table(code, [None] * len(code.op), ends)
+                ends[unit] = before[number] if code.op[unit] == SUBSCRIPT else BEGINS_PROBE[code.op[unit]]
+    return _table(code, [None] * code.count, ends)
 
 
-cdef tuple _access(code, int unit, int part):
-    """The opcode and argument of an instruction, or of one half of it; without what makes no difference."""
-    op, arg = code.op[unit], code.arg[unit]
-    if op in _PAIRS:
-        return _PAIRS[op][part], (arg & 15 if part else arg >> 4)
-    if op in _WITH_NULL:
-        return op, arg >> 1
-    return _PLAIN.get(op, op), arg
+cdef inline int _opcode(_Code code, int unit, int part) noexcept:
+    """The opcode of an instruction, or of one half of it; without what makes no difference."""
+    cdef int op = code.op[unit]
+    if FIRST_OF[op] >= 0:
+        return SECOND_OF[op] if part else FIRST_OF[op]
+    return PLAIN_OF[op]
 
 
-cdef bint _is_double(code, int unit):
+cdef inline int _argument(_Code code, int unit, int part) noexcept:
+    """The argument of an instruction, or of one half of it; without what makes no difference."""
+    cdef int op = code.op[unit], arg = code.arg[unit]
+    if FIRST_OF[op] >= 0:
+        return arg & 15 if part else arg >> 4
+    return arg >> 1 if HAS_NULL[op] else arg
+
+
+cdef inline bint _is_double(_Code code, int unit) noexcept:
     """Whether an instruction does the work of two."""
-    return code.op[unit] in _PAIRS
+    return FIRST_OF[code.op[unit]] >= 0
 
 
 cdef class _Walk:
     """One pair of code objects.
 
     State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
-    takes its position from what follows), ``nested`` (pairs of code objects met as constants).
+    takes its position from what follows), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
+    the first new unit it was met with) and ``met_again`` (pairs besides).
     """
 
-    cdef object old, new
+    cdef _Code old, new
     cdef dict placeholders, before, roles
     cdef list partner
     cdef dict ends
-    cdef set seen
+    cdef list met
+    cdef set met_again
     cdef list work, passed_old, passed_new
     cdef readonly list nested
+    cdef int last_handler, last_new_handler
 
     def __init__(self, old, new, placeholders):
         for name in ("co_varnames", "co_names", "co_cellvars", "co_freevars", "co_flags", "co_name"):
@@ -220,50 +278,72 @@ cdef class _Walk:
         self.placeholders = placeholders
         self.before = {each.number: each.before for each in placeholders.values()}
         self.roles = {each.number: each.role for each in placeholders.values()}
-        self.partner = [None] * len(self.new.op)
+        self.partner = [None] * self.new.count
         self.ends = {}
-        self.seen = set()
+        self.met = [None] * self.old.count
+        self.met_again = set()
+        self.passed_old, self.passed_new = [], []
         self.work = [(0, 0)]
         self.nested = []
+        self.last_handler = self.last_new_handler = -1
 
     def run(self):
         while self.work:
             a, b = self.work.pop()
             self.follow(a, b)
 
-    cdef fail(self, a, b):
-        old, new = self.old, self.new
+    cdef fail(self, int a, int b):
+        cdef _Code old = self.old, new = self.new
         raise NotRewritable(
             f"{old.code.co_qualname}: with probes the compiler lays out the code differently near line "
             f"{old.positions[a][0]} ({opcode.opname[old.op[a]]} became {opcode.opname[new.op[b]]})",
             "unproved",
         )
 
+    cdef int outside(self) except -1:
+        raise NotRewritable(f"{self.old.code.co_qualname}: the code leads out of itself", "unproved")
+
+    cdef bint was_met(self, int a, int b) except -1:
+        """Whether a pair was met before; it is noted."""
+        first = self.met[a]
+        if first is None:
+            self.met[a] = b
+            return False
+        if first == b:
+            return True
+        pair = (a, b)
+        if pair in self.met_again:
+            return True
+        self.met_again.add(pair)
+        return False
+
     cdef follow(self, int a, int b):
         """Walk a straight run from a pair of units; put its branches on the list of work.
 
         ``part_a`` and ``part_b`` say which half of an instruction that does two things comes next.
         """
-        old, new = self.old, self.new
+        cdef _Code old = self.old, new = self.new
         cdef int part_a = 0, part_b = 0
         while True:
-            self.passed_old, self.passed_new = [], []
+            if self.passed_old:
+                self.passed_old = []
+            if self.passed_new:
+                self.passed_new = []
             if not part_a:
                 a = self.lead(a)
             if not part_b:
                 b = self.skip(b, old.op[a])
-            self.match_passed()
-            if not (part_a or part_b):
-                if (a, b) in self.seen:
-                    return
-                self.seen.add((a, b))
+            if self.passed_new and self.passed_old:
+                self.match_passed()
+            if not (part_a or part_b) and self.was_met(a, b):
+                return
             self.compare(a, part_a, b, part_b)
             self.take(b, old.positions[a])
-            if old.op[a] != facts.NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
+            if old.op[a] != NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
                 self.handlers(a, b)
-            if old.target[a] >= 0 and old.op[a] != facts.END_ASYNC_FOR:  # its argument is no jump
+            if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
-            if old.op[a] in _ENDS:
+            if IS_END[old.op[a]]:
                 return
             if not part_a and _is_double(old, a):
                 part_a = 1
@@ -279,62 +359,67 @@ cdef class _Walk:
         rest = list(self.passed_old)
         for b in self.passed_new:
             for i in range(len(rest)):
-                if self.old.op[rest[i]] == self.new.op[b]:
+                if self.old.op[<int> rest[i]] == self.new.op[<int> b]:
                     self.take(b, self.old.positions[rest[i]])
                     del rest[: i + 1]
                     break
 
     cdef int lead(self, int a) except -1:
         """The next instruction of the old code that does something."""
-        old = self.old
-        steps = 0
-        while old.op[a] in _THROUGH:
+        cdef _Code old = self.old
+        cdef int steps = 0
+        while True:
+            if not 0 <= a < old.count or old.op[a] < 0:
+                self.outside()
+            if not IS_THROUGH[old.op[a]] or steps > old.count:  # the latter for `while True: pass`
+                return a
             self.passed_old.append(a)
             a = old.target[a] if old.target[a] >= 0 else old.next[a]
             steps += 1
-            if steps > len(old.op):
-                break  # `while True: pass`
-        return a
 
     cdef int skip(self, int b, int expected) except -1:
         """The next instruction of the new code that does something and belongs to no probe."""
-        new = self.new
-        steps = 0
-        while steps <= len(new.op):
+        cdef _Code new = self.new
+        cdef int steps = 0, op
+        while True:
+            if not 0 <= b < new.count or new.op[b] < 0:
+                self.outside()
             steps += 1
+            if steps > new.count:
+                return b
             op = new.op[b]
-            if op == facts.LOAD_CONST and type(new.constant(b)) is complex:
+            if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
                 if placeholder is not None:
                     b = self.step_over(b, placeholder)
                     continue
-            if op == facts.SUBSCRIPT and self.is_probe(b, expected):
+            if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
-            if op not in _THROUGH:
-                break
-            if op == _PUSH_NULL and number_of(new.positions[b][2]) >= 0:
+            if not IS_THROUGH[op]:
+                return b
+            if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
             self.passed_new.append(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
-        return b
 
     cdef int step_over(self, int b, placeholder) except -1:
-        new = self.new
+        """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
+        cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
         self.ends[b] = True
-        b = new.next[b]
-        if placeholder.role in ("first", "mark"):
+        b = self.new.next[b]
+        while more:
+            if b >= self.new.count:
+                self.outside()
             self.ends[b] = True
-            b = new.next[b]
-        if placeholder.role == "mark":
-            self.ends[b] = True
-            b = new.next[b]
+            b = self.new.next[b]
+            more -= 1
         return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
-        new = self.new
-        if new.op[b] == facts.SUBSCRIPT and facts.SUBSCRIPT_ARG and new.arg[b] != facts.SUBSCRIPT_ARG:
+        cdef _Code new = self.new
+        if SUBSCRIPT_ARG and new.arg[b] != SUBSCRIPT_ARG:
             return False
         if HAS_COLUMNS:
             number = number_of(new.positions[b][2])
@@ -342,18 +427,18 @@ cdef class _Walk:
                 return False
             self.ends[b] = self.before[number]
             return True
-        if expected == facts.SUBSCRIPT:
+        if expected == SUBSCRIPT:
             return False
         self.ends[b] = False
         return True
 
     cdef compare(self, int a, int part_a, int b, int part_b):
-        old, new = self.old, self.new
-        op, arg = _access(old, a, part_a)
-        new_op, new_arg = _access(new, b, part_b)
-        if op != new_op:
+        cdef _Code old = self.old, new = self.new
+        cdef int op = _opcode(old, a, part_a)
+        cdef int arg = _argument(old, a, part_a), new_arg = _argument(new, b, part_b)
+        if op != _opcode(new, b, part_b):
             self.fail(a, b)
-        if op in _CONSTANTS:
+        if IS_CONSTANT[op]:
             one, other = old.constant(a), new.constant(b)
             if type(one) is not type(other):
                 self.fail(a, b)
@@ -361,10 +446,10 @@ cdef class _Walk:
                 self.nested.append((one, other))
             elif one is not other and repr(one) != repr(other) and one != other:
                 self.fail(a, b)
-        elif op == _COMPARE:
+        elif op == COMPARE:
             if (arg | 16) != (new_arg | 16):  # whether the result is wanted as a truth value
                 self.fail(a, b)
-        elif op in _CALLS:
+        elif IS_CALL[op]:
             if arg != new_arg and not (arg + 2 == new_arg and self.is_called_instead(b)):
                 self.fail(a, b)
         elif old.target[a] < 0 and arg != new_arg:
@@ -378,12 +463,16 @@ cdef class _Walk:
         return self.roles.get(number_of(self.new.positions[b][2])) == "call"
 
     cdef handlers(self, int a, int b):
-        one, other = self.old.handler(a), self.new.handler(b)
-        if one is None and other is None:
+        cdef int one = self.old.cover[a], other = self.new.cover[b]
+        if one == other == -1 or (one == self.last_handler and other == self.last_new_handler):
             return
-        if one is None or other is None or (one.state ^ other.state) & 1 or one.state > other.state:
+        if one < 0 or other < 0:
             self.fail(a, b)
-        self.work.append((one.target, other.target))
+        before, now = self.old.ranges[one], self.new.ranges[other]
+        if (before.state ^ now.state) & 1 or before.state > now.state:
+            self.fail(a, b)
+        self.work.append((before.target, now.target))
+        self.last_handler, self.last_new_handler = one, other
 
     cdef take(self, int b, position):
         """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
@@ -395,14 +484,14 @@ cdef class _Walk:
         return _table(self.new, self.partner, self.ends)
 
 
-cdef bytes _table(new, list partner, dict ends):
+cdef bytes _table(_Code new, list partner, dict ends):
     """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
-    cdef int unit = 0, count = len(new.op)
+    cdef int unit = 0, count = new.count
     starts = []
     while unit < count:
         starts.append(unit)
         unit = new.next[unit]
-    placed = {}
+    placed = [None] * count
     last = (None, None, None, None)
     for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
         position = partner[unit]

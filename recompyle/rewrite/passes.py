@@ -7,7 +7,7 @@ added, and every position stays the source's.
 
 import ast
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
@@ -139,13 +139,15 @@ class Wrap:
         role: as of `recompyle.rewrite.transform.Placeholder`, or ``bare``: no probe, only hidden from the compiler.
         probe: what shall stand there.
         label: shown in `preview`.
-        instead: see `Cursor.callee`.
+        instead: the wraps of the function and the object of `Cursor.callee`.
+        number: counts within the plan.
     """
 
     role: str
     probe: object
     label: str
-    instead: tuple[object, object] | None = None
+    instead: "tuple[Wrap, Wrap] | None" = None
+    number: int = -1
 
 
 @dataclass(slots=True)
@@ -173,6 +175,7 @@ class Plan:
         asked: all requests but replacements, in order: verb, node, further arguments. `recompyle.rewrite.free`
             repeats them on the tree that free passes have made.
         replaced: ``id(node)`` to its replacements, in order.
+        wraps: all wraps, by number.
     """
 
     def __init__(self):
@@ -187,10 +190,16 @@ class Plan:
         self.skipped = []
         self.asked = []
         self.replaced = {}
+        self.wraps = []
 
     def request(self, table, node, wrap):
         self.nodes[id(node)] = node
-        table.setdefault(id(node), []).append(wrap)
+        table.setdefault(id(node), []).append(self.numbered(wrap))
+
+    def numbered(self, wrap):
+        wrap.number = len(self.wraps)
+        self.wraps.append(wrap)
+        return wrap
 
     def ask(self, verb, node, *arguments):
         """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark`` or ``around``."""
@@ -203,7 +212,12 @@ class Plan:
     def callee(self, node, probe, label, instead):
         if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
             self.unrolled.append(node.func)
-        self.request(self.callees, node, Wrap("through", probe, label, instead))
+        wrap = Wrap("through", probe, label)
+        if instead is not None:
+            function, given = instead
+            called = self.numbered(Wrap("call", function, label))
+            wrap.instead = called, self.numbered(Wrap("argument", given, "extras"))
+        self.request(self.callees, node, wrap)
 
     def mark(self, statement, probe, label):
         self.request(self.marks, statement, Wrap("mark", probe, label))
@@ -215,6 +229,21 @@ class Plan:
         else:
             self.request(self.outer, last, Wrap("through", start, f"start{label}"))
             self.request(self.inner, node, Wrap("through", end, f"end{label}"))
+    def shape(self):
+        """What decides how the code with placeholders looks: which nodes, by place in the walk, get which wraps.
+
+        None if that does not tell it all.
+        """
+        if self.held or self.replaced or not self.nodes.keys() <= self.parents.keys():
+            return None
+        place = {each: i for i, each in enumerate(self.parents)}
+        tables = (self.inner, self.outer, self.marks, self.callees)
+        return tuple(
+            (i, place[node], wrap.role, wrap.number, wrap.instead is not None)
+            for i, table in enumerate(tables)
+            for node, wraps in table.items()
+            for wrap in wraps
+        )
 
     def __bool__(self):
         return bool(self.nodes)
@@ -792,14 +821,14 @@ class _Walk:
             if isinstance(node, _COMPREHENSIONS):
                 work.extend(reversed(self._comprehension(node, nested, depth)))
             elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-                work.extend((child, node, True, depth + 1) for child in reversed(node.body))
+                work += [(child, node, True, depth + 1) for child in reversed(node.body)]
                 if isinstance(node, ast.ClassDef) and not getattr(node, "type_params", ()):
                     outside = [*node.bases, *(each.value for each in node.keywords)]
                     work.extend((child, node, nested, depth) for child in reversed(outside))
             elif isinstance(node, ast.Lambda):
                 work.append((node.body, node, True, depth))
             else:
-                work.extend((child, node, nested, depth) for child in reversed(list(_visible(node))))
+                work += [(child, node, nested, depth) for child in reversed(_visible(node))]
         return self.order
 
     def _comprehension(self, node, nested, depth):
@@ -829,14 +858,22 @@ def _body_of(node):
 
 def _visible(node):
     """The children that may hold probes: no patterns, annotations, aliases, nor what has no position."""
-    for field, value in ast.iter_fields(node):
-        if field in ("annotation", "type_params", "type_comment", "pattern", "ctx"):
-            continue
-        if type(node).__name__ == "TypeAlias":
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield child
+    children = []
+    for field in _visible_fields(type(node)):
+        value = getattr(node, field, None)
+        if isinstance(value, ast.AST):
+            children.append(value)
+        elif type(value) is list:
+            children += [child for child in value if isinstance(child, ast.AST)]
+    return children
+
+
+@cache
+def _visible_fields(kind):
+    if kind.__name__ == "TypeAlias":
+        return ()
+    hidden = ("annotation", "type_params", "type_comment", "pattern", "ctx")
+    return tuple(field for field in kind._fields if field not in hidden)
 
 
 class _Frozen:
@@ -905,11 +942,10 @@ def plan(context, function, code, passes):
 def _show(each, at, order):
     """Let one pass look at each node."""
     guard(each, None, at, each.begin, at)
+    visitors = {kind: getattr(each, f"visit_{kind.__name__}", None) for kind in {type(node) for node, _ in order}}
     for node, depth in order:
-        if depth and not each.nested_functions:
-            continue
-        visit = getattr(each, f"visit_{type(node).__name__}", None)
-        if visit is not None:
+        visit = visitors[type(node)]
+        if visit is not None and (each.nested_functions or not depth):
             guard(each, node, at, visit, node, at)
 
 

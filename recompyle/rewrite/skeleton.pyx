@@ -11,6 +11,7 @@ import __future__
 
 from recompyle._env import INLINED_COMPREHENSIONS
 from recompyle.errors import SourceMismatch
+from recompyle.rewrite import cache
 from recompyle.rewrite.source import find, quietly
 
 _CodeType = type(compile("", "", "exec"))
@@ -42,17 +43,25 @@ class Context:
         source: the `Source` of its file.
         definition: the `Definition` that compiles to it.
         bound: names that the functions around it bind.
-        plain: the code that it compiles to unchanged; equal to ``code``.
+        record: what is kept of proofs about the file; None if nothing is.
     """
 
-    __slots__ = ("code", "source", "definition", "bound", "plain")
+    __slots__ = ("code", "source", "definition", "bound", "record", "_plain")
 
     def __init__(self, code, source, definition, bound):
         self.code = code
         self.source = source
         self.definition = definition
         self.bound = bound
-        self.plain = None
+        self.record = None
+        self._plain = None
+
+    @property
+    def plain(self):
+        """The code that the definition compiles to unchanged; equal to ``code``."""
+        if self._plain is None:
+            self._plain = self.compile(self.definition.node)
+        return self._plain
 
     def compile(self, node):
         """Compile a changed version of the definition's node in the same surroundings.
@@ -84,7 +93,21 @@ def locate(code, module_globals):
         SourceMismatch: no definition in the source, or more than one, compiles to this very code.
     """
     source = find(code, module_globals)
+    record = cache.record_of(source)
+    key = None if record is None else cache.key_of(code)
+    known = None if key is None else record.get(key)
+    candidates = source.definitions.get((code.co_name, code.co_firstlineno), ())
+    if known is not None:
+        number, bound = known
+        context = Context(code, source, candidates[number], bound)
+        context.record = record
+        return context
     matches = _matches(code, source)
+    if len(matches) == 1 and key is not None:
+        context = matches[0]
+        context.record = record
+        record.put(key, (candidates.index(context.definition), context.bound))
+        return context
     if not matches:
         fresh = find(code, module_globals, refresh=True)
         if fresh is not source:
@@ -101,10 +124,10 @@ cdef list _matches(code, source):
         for bound in _possible_bindings(code):
             context = Context(code, source, definition, bound)
             try:
-                context.plain = context.compile(definition.node)
+                plain = context.plain
             except (SyntaxError, ValueError, RecursionError):
                 continue
-            if difference(code, context.plain) is None:
+            if difference(code, plain) is None:
                 matches.append(context)
                 break
     return matches

@@ -80,15 +80,36 @@ cdef _index(source, tree):
                 definitions.setdefault((node.name, first), []).append(Definition(node, scopes))
         if not scopes:
             _note_module_name(source, node, kind)
-        for field in node._fields:
+        for field in _fields_of(kind):
             value = getattr(node, field, None)
-            if isinstance(value, ast.AST):
-                work.append((value, inner if _is_inside(node, kind, field) else scopes))
-            elif type(value) is list:
-                within = inner if _is_inside(node, kind, field) else scopes
+            if value is None:
+                continue
+            within = inner if inner is scopes or _is_inside(node, kind, field) else scopes
+            if type(value) is list:
                 for item in reversed(value):
-                    if isinstance(item, ast.AST):
+                    if not _is_leaf(item, within):
                         work.append((item, within))
+            elif not _is_leaf(value, within):
+                work.append((value, within))
+
+
+_known_fields = {}
+
+
+cdef tuple _fields_of(kind):
+    """The fields of a kind of node that may lead to a function."""
+    fields = _known_fields.get(kind)
+    if fields is None:
+        fields = _known_fields[kind] = tuple(each for each in kind._fields if each not in ("ctx", "op", "ops"))
+    return fields
+
+
+cdef bint _is_leaf(value, tuple scopes):
+    """Whether nothing below or in a value is of interest: texts, constants, and names but for the module's own."""
+    kind = type(value)
+    if kind is ast.Name:
+        return bool(scopes)
+    return kind is str or kind is ast.Constant or kind is int or not isinstance(value, ast.AST)
 
 
 cdef bint _is_inside(node, kind, field):
@@ -131,12 +152,13 @@ def find(code, module_globals, refresh=False):
             f"no source for {code.co_qualname}: nothing can be read for {file!r}"
             + (" (generated code)" if file.startswith("<") else "")
         )
-    text = "".join(lines)
     with _lock:
         source = _cache.get(file)
-        if source is not None and source.text == text:
+        if source is not None and (source.lines is lines or source.lines == lines):
+            source.lines = lines  # the very list is recognised at once
             _cache.move_to_end(file)
             return source
+    text = "".join(lines)
     try:
         tree = quietly(text, file, ast.PyCF_ONLY_AST)
     except (SyntaxError, ValueError) as error:

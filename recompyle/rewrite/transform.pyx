@@ -11,7 +11,6 @@ Only the nodes between the function and a request are copied; all others stay sh
 import ast
 
 from recompyle._env import HAS_COLUMNS
-from recompyle.rewrite.passes import Wrap
 
 # Columns from here on are no columns but numbers of placeholders. They must be positive: debug builds of
 # CPython assert that, and 3.13.0 miscompiles code with location -1.
@@ -52,7 +51,12 @@ class Placeholder:
     @property
     def constant(self):
         """The constant that stands for the probe until the code is linked."""
-        return complex(self.number + 1, MAGIC)
+        return constant_of(self.number)
+
+
+def constant_of(number):
+    """The constant that stands for the probe of a number."""
+    return complex(number + 1, MAGIC)
 
 
 def number_of(column):
@@ -69,7 +73,7 @@ def transform(node, plan, names=False):
         names: write readable names in place of placeholders, for people to read.
 
     Returns:
-        The new node and the list of placeholders, by number.
+        The new node and the list of placeholders.
     """
     builder = _Builder(plan, names)
     return builder.build(node), builder.placeholders
@@ -139,11 +143,11 @@ cdef class _Builder:
     cdef hold(self, node, wrap):
         # It is no addition to the program but part of it, and stands where the author put it: no marker.
         position = {name: getattr(node, name) for name in _POSITION}
-        load = self.load(Placeholder(len(self.placeholders), wrap.probe, wrap.role, True), wrap, position)
+        load = self.load(Placeholder(wrap.number, wrap.probe, wrap.role, True), wrap, position)
         return ast.UnaryOp(ast.Invert(), load, **position)
 
     cdef place(self, node, wrap, bint before):
-        placeholder = Placeholder(len(self.placeholders), wrap.probe, wrap.role, before)
+        placeholder = Placeholder(wrap.number, wrap.probe, wrap.role, before)
         line = node.lineno
         column = MARKER + placeholder.number
         position = {"lineno": line, "col_offset": column, "end_lineno": line, "end_col_offset": column}
@@ -175,8 +179,8 @@ cdef class _Builder:
             copy.func = self.wrap(copy.func, node.func, wrap, False)
             return copy
         function, argument = wrap.instead
-        load, position = self.place(node.func, Wrap("call", function, wrap.label), True)
-        second, _ = self.place(node.func, Wrap("argument", argument, "extras"), True)
+        load, position = self.place(node.func, function, True)
+        second, _ = self.place(node.func, argument, True)
         return ast.Call(load, [copy.func, second, *copy.args], copy.keywords, **position)
 
     cdef mark(self, statement, wrap):

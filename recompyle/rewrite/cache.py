@@ -1,0 +1,162 @@
+"""What was proved once need not be proved again: results of the costly steps of a rewrite, kept on disk.
+
+Two things are kept for each source file. Which definition a running code object comes from, once it was shown to
+compile to it. And the code with placeholders, once it was shown to be the old code plus probes; what passes ask
+for is part of its key, and the probes themselves are linked in after it was loaded. So passes run each time and
+nothing about them is assumed, but nothing is compiled or compared.
+
+A file of the cache is named after everything that the results depend on: text and name of the source, CPython's
+bytecode, its options, this package's version. A file that is not in order is ignored and written anew. It is
+replaced in one step, so any number of processes may share a folder.
+
+``RECOMPYLE_CACHE_DIR`` names the folder. By default it is ``recompyle`` in the user's folder for caches
+(``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept.
+"""
+
+import contextlib
+import marshal
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from hashlib import blake2b
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from recompyle._env import HAS_COLUMNS
+from recompyle._version import __version__
+
+__all__ = ["Record", "keeping", "key_of", "record_of"]
+
+MARK = b"recompyle proofs 1\n"
+SUFFIX = ".proofs"
+LARGEST = 256 << 20  # bytes in the folder; above that the oldest files go, down to half of it
+_DETERMINISTIC = 2  # the newest version of the marshal format in which equal objects have equal bytes
+
+_local = threading.local()
+_pruned: set[Path] = set()  # once in a process is enough
+
+
+class Record:
+    """What is known about one source file.
+
+    Parameters:
+        path: the file it is kept in.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.known = _read(path)
+        self.changed = False
+
+    def get(self, key: bytes) -> Any:
+        """What was put in under a key; None if nothing was."""
+        return self.known.get(key)
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Keep a value that can be marshalled."""
+        self.known[key] = value
+        self.changed = True
+
+    def save(self) -> None:
+        """Write it, together with what other processes have found meanwhile.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        payload = marshal.dumps({**_read(self.path), **self.known})
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.path.parent)
+        try:
+            with open(handle, "wb") as file:
+                file.write(MARK + _digest(payload) + payload)
+            os.replace(name, self.path)
+        except BaseException:
+            os.unlink(name)
+            raise
+        self.changed = False
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Let rewrites of this thread use the cache; what they add is written in the end."""
+    folder = _folder()
+    if folder is None or getattr(_local, "records", None) is not None:
+        yield
+        return
+    _local.records, _local.folder = {}, folder
+    try:
+        yield
+    finally:
+        records, _local.records = _local.records, None
+        with contextlib.suppress(OSError):  # it is only a cache
+            changed = [record for _, record in records.values() if record.changed]
+            for record in changed:
+                record.save()
+            if changed and folder not in _pruned:
+                _pruned.add(folder)
+                _prune(folder)
+
+
+def record_of(source: Any) -> Record | None:
+    """What is known about a source file (`recompyle.rewrite.source.Source`); None if nothing is kept."""
+    records = getattr(_local, "records", None)
+    if records is None:
+        return None
+    known = records.get(id(source))
+    if known is None:  # the source is kept with it, so that its address stays its own
+        known = records[id(source)] = source, Record(_local.folder / f"{_name(source)}{SUFFIX}")
+    return known[1]
+
+
+def key_of(code: CodeType, *more: Any) -> bytes | None:
+    """A key for a code object and something besides; None if it cannot be written down."""
+    try:
+        return _digest(marshal.dumps((code, more), _DETERMINISTIC))
+    except ValueError:  # from 3.14 slices may be constants, which that version of the format does not have
+        return None
+
+
+def _name(source: Any) -> str:
+    surroundings = MAGIC_NUMBER.hex(), sys.version, sys.flags.optimize, HAS_COLUMNS, __version__
+    return _digest(repr((surroundings, source.file, source.text)).encode(errors="surrogatepass")).hex()
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=20).digest()
+
+
+def _folder() -> Path | None:
+    chosen = os.environ.get("RECOMPYLE_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home, "recompyle") if os.path.isabs(home) else None
+
+
+def _read(path: Path) -> dict[bytes, Any]:
+    """What a file of the cache holds; nothing if it is not in order."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return {}
+    start = len(MARK) + len(_digest(b""))
+    payload = data[start:]
+    if data[:start] != MARK + _digest(payload):
+        return {}
+    return marshal.loads(payload)  # type: ignore[no-any-return]
+
+
+def _prune(folder: Path) -> None:
+    files = [(each.stat().st_mtime, each.stat().st_size, each.path) for each in os.scandir(folder) if each.is_file()]
+    total = sum(size for _, size, _ in files)
+    if total <= LARGEST:
+        return
+    for _, size, path in sorted(files):
+        if total <= LARGEST // 2:
+            break
+        os.unlink(path)
+        total -= size
