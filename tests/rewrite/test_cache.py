@@ -33,9 +33,9 @@ def proved(monkeypatch):
     names = []
     prove = engine._prove
 
-    def counted(context, code, requests):
+    def counted(wanted, code):
         names.append(code.co_qualname)
-        return prove(context, code, requests)
+        return prove(wanted, code)
 
     monkeypatch.setattr(engine, "_prove", counted)
     return names
