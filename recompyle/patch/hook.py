@@ -164,7 +164,12 @@ class _Finder:
         installation = self._installation
         if not installation._covers(name):
             return None
-        finders = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else []
+        finders = list(sys.meta_path)  # a copy, as other threads may change it
+        try:
+            del finders[: finders.index(self) + 1]
+        except ValueError:
+            # Taken out in the midst of a search: whoever searches would pass over the next finder. So all are asked.
+            pass
         for finder in finders:
             find_spec = getattr(finder, "find_spec", None)
             spec = None if find_spec is None else find_spec(name, path, target)
