@@ -229,6 +229,7 @@ class Plan:
         else:
             self.request(self.outer, last, Wrap("through", start, f"start{label}"))
             self.request(self.inner, node, Wrap("through", end, f"end{label}"))
+
     def shape(self):
         """What decides how the code with placeholders looks: which nodes, by place in the walk, get which wraps.
 
@@ -289,11 +290,12 @@ class Cursor:
 
     def source(self, node) -> str:
         """The node's exact text, white space collapsed."""
+        return " ".join(self.text(node).split())
+
+    def text(self, node) -> str:
+        """The node's exact text; in formatted strings before 3.12, where its place is not known, formatted anew."""
         if not FSTRING_POSITIONS and any(isinstance(each, _FORMATTED) for each in self._ancestors(node)):
             return ast.unparse(node)
-        return " ".join(self._segment(node).split())
-
-    def _segment(self, node):
         lines = self._context.source.lines[node.lineno - 1 : node.end_lineno]
         if len(lines) == 1:
             return lines[0].encode()[node.col_offset : node.end_col_offset].decode(errors="replace")

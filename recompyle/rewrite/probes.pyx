@@ -78,7 +78,6 @@ cdef class Clock:
     def __repr__(self):
         return f"<Clock {self.count} runs, {self.total_ns} ns>"
 
-
     cdef int begin(self) except -1:
         cdef const void *frame = recompyle_frame(recompyle_thread_state())
         with cython.critical_section(self):

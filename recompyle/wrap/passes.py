@@ -83,9 +83,9 @@ class WrapCalls(Pass):
             at.skip(node, reason)
             return
         site = at.site(node, "call", name)
-        extras = CallExtras.of(site, self.wrapper)
+        extras = CallExtras.of(site, at.text(node), self.wrapper)
         label = f"call_{site.id}"
-        direct = self._tidy is None and isinstance(self.wrapper, DIRECT)  # without a probe nobody tidies up
+        direct = self._tidy is None and type(self.wrapper) in DIRECT  # without a probe nobody tidies up
         instead = (self.wrapper, extras) if direct else None
         at.callee(node, CallProbe(self.wrapper, extras, self._tidy, label), label, instead)
 

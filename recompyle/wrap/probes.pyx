@@ -7,7 +7,7 @@ functions, so the arguments are copied once, as pointers, and there is no frame 
 """
 
 cimport cython
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject, PyObject_Call, PyTypeObject
 from recompyle._c.probe cimport Probe
 
 cdef extern from "Python.h":
@@ -66,8 +66,9 @@ cdef class WrappedCall:
     cdef CallProbe probe
     cdef object callee
 
-    def __call__(self, *args, **kwargs):  # makes the type callable; the slot is exchanged below
-        raise NotImplementedError
+    def __call__(self, *args, **kwargs):
+        # Makes the type callable, and serves who says `call.__call__`; the slot itself is exchanged below.
+        return PyObject_Call(self, args, kwargs)
 
     def __getattribute__(self, name):
         # The type has these two as well; error messages ask for the first.

@@ -15,6 +15,12 @@ from recompyle.wrap.probes import CallProbe
 _FUNCTION = types.FunctionType
 _GROUP = BaseExceptionGroup
 
+# The exception itself is not asked: its class may forbid attributes (a frozen dataclass) or have its own idea of them.
+_traceback = BaseException.__dict__["__traceback__"]
+_cause = BaseException.__dict__["__cause__"]
+_context = BaseException.__dict__["__context__"]
+_parts = BaseExceptionGroup.__dict__["exceptions"]
+
 
 def functions_behind(wrapper):
     """The Python functions that may have a frame when a wrapper is called.
@@ -37,16 +43,17 @@ def functions_behind(wrapper):
         if id(each) in met:
             continue
         met.add(id(each))
-        if isinstance(each, _FUNCTION):
+        kind = type(each)  # a proxy or a mock may say that it is something else
+        if kind is _FUNCTION:
             found.append(each)
-        elif isinstance(each, types.MethodType):
+        elif kind is types.MethodType:
             work.append(each.__func__)
-        elif isinstance(each, functools.partial):
+        elif issubclass(kind, functools.partial):
             work.append(each.func)
-        elif isinstance(each, type):
+        elif issubclass(kind, type):
             work += [_plain(each, "__new__"), _plain(each, "__init__")]
         else:
-            work.append(_plain(type(each), "__call__"))
+            work.append(_plain(kind, "__call__"))
         work.append(_held(each))
     return tuple(found)
 
@@ -80,9 +87,9 @@ cdef list _chain(exception):
             continue
         met.add(id(each))
         found.append(each)
-        work += [each.__cause__, each.__context__]
-        if isinstance(each, _GROUP):
-            work += each.exceptions
+        work += [_cause.__get__(each), _context.__get__(each)]
+        if issubclass(type(each), _GROUP):
+            work += _parts.__get__(each)
     return found
 
 
@@ -115,10 +122,10 @@ class Tidy:
 
     def __call__(self, exception):
         for each in _chain(exception):
-            traceback = each.__traceback__
+            traceback = _traceback.__get__(each)
             rest = _behind(traceback, self.functions)
             if rest is not traceback:
-                each.__traceback__ = rest
+                _traceback.__set__(each, rest)
 
 
 cdef class CleanProbe(Probe):
@@ -148,7 +155,7 @@ def clean(exception, only=None):
         only: functions; frames of others stay. None: those of all wrappers go.
     """
     for each in _chain(exception):
-        head = each.__traceback__
+        head = _traceback.__get__(each)
         if head is None:
             continue
         # Caught inside a wrapper, the traceback begins there: then the frame's caller tells.
@@ -156,7 +163,8 @@ def clean(exception, only=None):
         if caller is not None:
             rest = _behind(head, _wrappers_in(caller.f_code, only))
             if rest is not head:
-                each.__traceback__ = head = rest
+                _traceback.__set__(each, rest)
+                head = rest
         while head is not None:
             rest = _behind(head.tb_next, _wrappers_in(head.tb_frame.f_code, only))
             if rest is not head.tb_next:

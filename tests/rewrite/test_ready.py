@@ -309,3 +309,18 @@ def test_coroutines_and_generators() -> None:
     assert asyncio.run(changed(4)) == 6
     assert [probe.count for probe in ends.probes.values()] == [1, 1]
     assert [probe.count for probe in loops.probes.values()] == [4]
+
+
+def test_a_site_without_a_name_matches_no_pattern() -> None:
+    def f(table: Any) -> Any:
+        return (lambda: table)()["a"].get(1), table["a"].get(2), table[[*"a"][0]].get(3)
+
+    for pattern, expected in {
+        "*": ["table[a].get", "table[[*'a'][0]].get"],
+        "table[*].get": ["table[a].get", "table[[*'a'][0]].get"],
+        "table[a].*": ["table[a].get"],
+        "table['a'].get": ["table[a].get"],
+    }.items():
+        made = Calls(Counter, names=pattern)
+        recompyle.preview(f, made)
+        assert [site.name for site in made.probes] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -204,6 +207,49 @@ def test_a_wrapper_is_not_asked_what_it_wraps() -> None:
 
     with recompyle.apply(shallow, WrapCalls(Anything(), hide_wrapper=True)):
         assert names(caught(shallow)) == ["shallow", "fail"]
+
+
+def test_a_wrapper_that_says_it_is_a_function() -> None:
+    pretender = mock.Mock(spec=hand_on, side_effect=hand_on)
+    assert isinstance(pretender, FunctionType)
+    with recompyle.apply(shallow, WrapCalls(pretender, hide_wrapper=True)):
+        assert names(caught(shallow))[-1] == "fail"
+    assert pretender.call_count == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    reason: str
+
+    @property
+    def __cause__(self) -> BaseException | None:  # type: ignore[override]
+        raise AssertionError("the exception was asked")
+
+
+def raise_frozen() -> None:
+    raise Frozen("no attribute of it can be set")
+
+
+def frozen() -> None:
+    raise_frozen()
+
+
+def test_an_exception_that_forbids_its_attributes() -> None:
+    with recompyle.apply(frozen, WrapCalls(hand_on, hide_wrapper=True)):
+        assert names(caught(frozen)) == ["frozen", "raise_frozen"]
+
+    kept: list[BaseException] = []
+
+    def keeping(call: Any, extras: Any, /, *args: Any) -> Any:
+        try:
+            return call(*args)
+        except Frozen as error:
+            kept.append(error)
+            raise LookupError from error
+
+    with recompyle.apply(frozen, WrapCalls(keeping)):
+        assert names(clean_traceback(caught(frozen))) == ["frozen"]
+    assert names(kept[0]) == ["raise_frozen"]
 
 
 def test_a_wrapper_written_in_c_has_no_frame() -> None:
@@ -403,6 +449,25 @@ def test_a_hook_under_another_one_hands_on(monkeypatch: pytest.MonkeyPatch) -> N
     sys.excepthook(type(error), error, error.__traceback__)
     assert names(error) == ["shallow", "hand_on", "fail"]
     assert seen == [(ValueError, error, error.__traceback__)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_hooks_go_in_any_order(order: tuple[int, ...]) -> None:
+    before = sys.excepthook, threading.excepthook
+    handles = [recompyle.install_excepthook() for _ in order]
+    for i in order:
+        handles[i].restore()
+    assert (sys.excepthook, threading.excepthook) == before
+
+
+def test_a_traceback_that_is_not_the_exceptions_own_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    error = caught(shallow)
+    assert error.__traceback__ is not None
+    with recompyle.install_excepthook():
+        sys.excepthook(type(error), error, error.__traceback__.tb_next)
+    assert seen[0][2] is error.__traceback__.tb_next
 
 
 def test_an_uncaught_exception_of_a_program(tmp_path: Path) -> None:
