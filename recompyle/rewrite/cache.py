@@ -10,7 +10,7 @@ bytecode, its options, this package's version. A file that is not in order is ig
 replaced in one step, so any number of processes may share a folder.
 
 ``RECOMPYLE_CACHE_DIR`` names the folder. By default it is ``recompyle`` in the user's folder for caches
-(``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept. What is read is code that will run, so
+(``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept. What is read is code that will run:
 a folder or file that belongs to somebody else, or that others may write to, is not used.
 """
 

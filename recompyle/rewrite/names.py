@@ -20,7 +20,8 @@ def dotted(node) -> str | None:
             node = node.value
         elif isinstance(node, ast.Subscript):
             index = node.slice
-            parts.append(f"[{index.value if isinstance(index, ast.Constant) else dotted(index) or ast.unparse(index)}]")
+            text = str(index.value) if isinstance(index, ast.Constant) else dotted(index) or ast.unparse(index)
+            parts.append(f"[{text}]")
             node = node.value
         elif isinstance(node, ast.Name):
             parts.append(node.id)

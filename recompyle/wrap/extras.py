@@ -20,6 +20,10 @@ class CallExtras(Site, Mapping[str, Any]):
 
     __slots__ = ("_formatted", "_text", "_wrapper")
 
+    _formatted: str | None
+    _text: str
+    _wrapper: object
+
     @classmethod
     def of(cls, site: Site, text: str, wrapper: object) -> "CallExtras":
         """What a wrapper is told of a site.

@@ -12,6 +12,8 @@ from recompyle.rewrite import origin
 from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 
+SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous generator
+
 _FUNCTION = types.FunctionType
 _GROUP = BaseExceptionGroup
 
@@ -94,13 +96,18 @@ cdef list _chain(exception):
 
 
 cdef _behind(traceback, functions):
-    """What follows the frames of a wrapper at the head of a traceback; each function has one frame at most."""
+    """What follows the frames of a wrapper at the head of a traceback.
+
+    Each function has one frame at most, but for those that wait: a wrapper may await tasks that are its own
+    coroutines, as with `asyncio.gather`.
+    """
     rest = list(functions)
     while traceback is not None:
         code = origin.of(traceback.tb_frame.f_code)
         for i in range(len(rest)):
             if origin.of(rest[i].__code__) is code:
-                del rest[i]
+                if not code.co_flags & SUSPENDED:
+                    del rest[i]
                 break
         else:
             break
@@ -158,13 +165,13 @@ def clean(exception, only=None):
         head = _traceback.__get__(each)
         if head is None:
             continue
-        # Caught inside a wrapper, the traceback begins there: then the frame's caller tells.
+        # Caught inside a wrapper, or by a task made of one, the traceback begins there. By hand, the frame's caller tells.
         caller = head.tb_frame.f_back
-        if caller is not None:
-            rest = _behind(head, _wrappers_in(caller.f_code, only))
-            if rest is not head:
-                _traceback.__set__(each, rest)
-                head = rest
+        known = only if only is not None else _wrappers_in(caller.f_code, None) if caller is not None else ()
+        rest = _behind(head, known)
+        if rest is not head:
+            _traceback.__set__(each, rest)
+            head = rest
         while head is not None:
             rest = _behind(head.tb_next, _wrappers_in(head.tb_frame.f_code, only))
             if rest is not head.tb_next:

@@ -295,7 +295,7 @@ def test_extras_of_calls_in_odd_places(log: CallLog) -> None:
     async def f(x: Any) -> Any:
         plus("a  b",  # a comment
              # another
-             key=(y := 1))
+             key=(y := 1), other=y)
         plus(await g(x), f"{plus( 1 )}")
         return [plus(lambda: (yield))]
 
@@ -305,7 +305,7 @@ def test_extras_of_calls_in_odd_places(log: CallLog) -> None:
     with recompyle.apply(f, WrapCalls(log)):
         asyncio.run(f(1))
     assert {each["source"] for each in log.extras} == {
-        "plus('a  b', key=(y := 1))",
+        "plus('a  b', key=(y := 1), other=y)",
         "plus(await g(x), f'{plus(1)}')",
         "g(x)",
         "plus(1)",

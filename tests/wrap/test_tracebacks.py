@@ -405,6 +405,28 @@ def test_a_coroutine_as_wrapper_is_hidden_where_the_exception_is_caught() -> Non
         assert asyncio.run(awaiting_handled()) == ["awaiting_handled", "wait_and_fail", "fail"]
 
 
+async def gathering() -> None:
+    await asyncio.gather(wait_and_fail(), asyncio.sleep(0))
+
+
+async def grouping() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(wait_and_fail())
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_coroutine_as_wrapper_is_hidden_in_tasks_too(by_hand: bool) -> None:
+    wrap = WrapCalls(waiting_wrapper, whitelist={"wait_and_fail", "asyncio.gather"}, hide_wrapper=not by_hand)
+    with recompyle.apply(gathering, wrap), recompyle.apply(grouping, wrap):
+        gathered, grouped = (caught(asyncio.run, each()) for each in (gathering, grouping))
+    if by_hand:
+        clean_traceback(gathered)
+    assert names(gathered)[-3:] == ["gathering", "wait_and_fail", "fail"]
+    assert isinstance(grouped, ExceptionGroup)
+    hidden = ["waiting_wrapper"] * by_hand  # by hand it cannot be told: the task's frames begin there
+    assert names(clean_traceback(grouped).exceptions[0]) == [*hidden, "wait_and_fail", "fail"]
+
+
 def test_a_generator_as_wrapper_is_hidden() -> None:
     with recompyle.apply(iterating, WrapCalls(stepping_wrapper, hide_wrapper=True)):
         assert names(caught(iterating)) == ["iterating", "step_and_fail", "fail"]
