@@ -31,6 +31,7 @@ _ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "IN
 _PROBE_BEGINS = _numbers("LOAD_CONST", "UNARY_INVERT", "POP_TOP")
 _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
 _CALLS = _numbers("PRECALL", "CALL", "CALL_KW")
+_METHODS = _numbers("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 # Loads whose lowest bit says that they push what a call wants: a NULL, or for attributes of 3.12 and later the
 # method apart from its object, which means the same.
@@ -68,11 +69,12 @@ _PAIRS = {
 # The same by number, for the walk. Every interpreter of the process writes the same values.
 cdef extern from *:
     """
-    static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], HAS_NULL[256], BEGINS_PROBE[256];
+    static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], IS_METHOD[256], HAS_NULL[256];
+    static char BEGINS_PROBE[256];
     static int PLAIN_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
     """
-    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, HAS_NULL, BEGINS_PROBE
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
     int[256] PLAIN_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
@@ -88,6 +90,7 @@ for _number in range(256):
     IS_END[_number] = _number in _ENDS
     IS_CONSTANT[_number] = _number in _CONSTANTS
     IS_CALL[_number] = _number in _CALLS
+    IS_METHOD[_number] = _number in _METHODS
     HAS_NULL[_number] = _number in _WITH_NULL
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
@@ -261,6 +264,7 @@ cdef class _Walk:
 
     cdef _Code old, new
     cdef dict placeholders, before, roles
+    cdef bint has_callees
     cdef list partner
     cdef dict ends
     cdef list met
@@ -278,6 +282,7 @@ cdef class _Walk:
         self.placeholders = placeholders
         self.before = {each.number: each.before for each in placeholders.values()}
         self.roles = {each.number: each.role for each in placeholders.values()}
+        self.has_callees = not {"callee", "call"}.isdisjoint(self.roles.values())
         self.partner = [None] * self.new.count
         self.ends = {}
         self.met = [None] * self.old.count
@@ -448,6 +453,10 @@ cdef class _Walk:
                 self.fail(a, b)
         elif op == COMPARE:
             if (arg | 16) != (new_arg | 16):  # whether the result is wanted as a truth value
+                self.fail(a, b)
+        elif IS_METHOD[op]:
+            bare = old.op[a] == new.op[b] and old.arg[a] == new.arg[b]
+            if arg != new_arg or not (bare or self.has_callees):  # a method is fetched in another way for its probe
                 self.fail(a, b)
         elif IS_CALL[op]:
             if arg != new_arg and not (arg + 2 == new_arg and self.is_called_instead(b)):

@@ -212,7 +212,7 @@ class Plan:
     def callee(self, node, probe, label, instead):
         if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
             self.unrolled.append(node.func)
-        wrap = Wrap("through", probe, label)
+        wrap = Wrap("callee", probe, label)
         if instead is not None:
             function, given = instead
             called = self.numbered(Wrap("call", function, label))
