@@ -925,8 +925,6 @@ def plan(context, function, code, passes):
     frozen = _Frozen(watched)
     cursors = []
     for each in passes:
-        if each.level not in LEVELS:
-            raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
         at = Cursor(result, context, function, code, walk, each)
         cursors.append(at)
         try:

@@ -522,6 +522,18 @@ def test_bad_arguments(packages, passes, text):
         install(packages, *passes)
 
 
+class Odd(recompyle.Pass):
+    level = "odd"
+
+
+@pytest.mark.parametrize("no_pass", [None, object(), Mark])
+def test_what_is_no_pass_is_refused_before_any_module(no_pass):
+    with pytest.raises(TypeError, match="is neither a"):
+        install("json", Mark(), no_pass)
+    with pytest.raises(recompyle.PassError, match="level 'odd'"):
+        install("json", Odd())
+
+
 def test_switched_off(package, monkeypatch):
     monkeypatch.setenv("RECOMPYLE", "0")
     name = package(__init__=SIMPLE)

@@ -579,6 +579,16 @@ def test_details() -> None:
     assert "@call_0(len, @extras, 'abc')" in details["new_source"]
 
 
+def test_details_that_cannot_be_filled() -> None:
+    def f() -> int:
+        return len("abc")
+
+    code = f.__code__
+    with pytest.raises(ValueError, match="rewrite_details must be a dict"):
+        wrap_calls(wrapper=plus, rewrite_details=[])(f)  # type: ignore[arg-type]
+    assert f.__code__ is code
+
+
 def test_switched_off(log: CallLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECOMPYLE", "0")
     details: dict[str, Any] = {}
