@@ -68,8 +68,10 @@ def rewritten(functions, make_pass=lambda: ProfileCalls("100s")):
 
 
 def functions_of(name):
+    """The functions that a module's source defines (from 3.14 the compiler adds an `__annotate__`)."""
     module = importlib.import_module(name)
-    return [f for f in vars(module).values() if inspect.isfunction(f) and f.__globals__ is vars(module)]
+    found = [f for f in vars(module).values() if inspect.isfunction(f) and f.__globals__ is vars(module)]
+    return [f for f in found if f.__name__ != "__annotate__"]
 
 
 def unlinked(code):
