@@ -61,10 +61,11 @@ def load(file: Path = FILE) -> list[Known]:
 
 def table(entries: list[Known]) -> str:
     """The list as the documentation shows it, a Markdown table."""
-    lines = ["| test | CPython | cause |", "| --- | --- | --- |"]
+    lines = ["| test | CPython | way | cause |", "| --- | --- | --- | --- |"]
     for entry in sorted(entries, key=lambda entry: entry.test):
         versions = ", ".join(entry.versions) or "all"
-        lines.append(f"| `{entry.test.removeprefix('test.')}` | {versions} | {entry.cause} |")
+        modes = ", ".join(entry.modes) or "all"
+        lines.append(f"| `{entry.test.removeprefix('test.')}` | {versions} | {modes} | {entry.cause} |")
     return "\n".join(lines)
 
 
