@@ -265,7 +265,7 @@ cdef class _Walk:
     cdef dict ends
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new
+    cdef list work, passed_old, passed_new, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -282,7 +282,7 @@ cdef class _Walk:
         self.ends = {}
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new = [], []
+        self.passed_old, self.passed_new, self.passed_marks = [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -329,11 +329,13 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_marks:
+                self.passed_marks = []
             if not part_a:
                 a = self.lead(a)
             if not part_b:
                 b = self.skip(b, old.op[a])
-            if self.passed_new and self.passed_old:
+            if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
@@ -355,14 +357,25 @@ cdef class _Walk:
                 b, part_b = new.next[b], 0
 
     cdef match_passed(self):
-        """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
-        rest = list(self.passed_old)
+        """Pair the instructions passed on the way, as far as they are the same ones in the same order.
+
+        Of ``try:``, ``pass`` and the like the old code has nothing but a NOP, for the event of its line. With a mark
+        before it the compiler finds that needless, as the mark is of the same line: then the mark stands for it.
+        """
+        cdef int i, first = 0
+        alone = list(self.passed_old)
         for b in self.passed_new:
-            for i in range(len(rest)):
-                if self.old.op[<int> rest[i]] == self.new.op[<int> b]:
-                    self.take(b, self.old.positions[rest[i]])
-                    del rest[: i + 1]
+            for i in range(first, len(self.passed_old)):
+                a = self.passed_old[i]
+                if self.old.op[<int> a] == self.new.op[<int> b]:
+                    self.take(b, self.old.positions[a])
+                    alone.remove(a)
+                    first = i + 1
                     break
+        for b in self.passed_marks:
+            for a in alone:
+                if self.old.positions[a][0] == self.new.positions[b][0]:
+                    self.take(b, self.old.positions[a])
 
     cdef int lead(self, int a) except -1:
         """The next instruction of the old code that does something."""
@@ -406,15 +419,17 @@ cdef class _Walk:
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
         cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
-        self.ends[b] = True
-        b = self.new.next[b]
-        while more:
+        cdef bint is_mark = placeholder.role == "mark"
+        while True:
+            self.ends[b] = True
+            if is_mark:
+                self.passed_marks.append(b)
+            b = self.new.next[b]
+            if not more:
+                return b
             if b >= self.new.count:
                 self.outside()
-            self.ends[b] = True
-            b = self.new.next[b]
             more -= 1
-        return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""

@@ -15,6 +15,13 @@ from recompyle.wrap.probes import CallProbe
 _FUNCTION = types.FunctionType
 _GROUP = BaseExceptionGroup
 
+# As they stand in the base classes: a subclass may give these names another meaning, and code of the user's must not
+# run here.
+_cause, _context, _parts = (
+    each.__get__ for each in (BaseException.__cause__, BaseException.__context__, BaseExceptionGroup.exceptions)
+)
+_traceback, _set_traceback = BaseException.__traceback__.__get__, BaseException.__traceback__.__set__
+
 
 def functions_behind(wrapper):
     """The Python functions that may have a frame when a wrapper is called.
@@ -80,9 +87,9 @@ cdef list _chain(exception):
             continue
         met.add(id(each))
         found.append(each)
-        work += [each.__cause__, each.__context__]
-        if isinstance(each, _GROUP):
-            work += each.exceptions
+        work += [_cause(each), _context(each)]
+        if issubclass(type(each), _GROUP):
+            work += _parts(each)
     return found
 
 
@@ -115,10 +122,10 @@ class Tidy:
 
     def __call__(self, exception):
         for each in _chain(exception):
-            traceback = each.__traceback__
+            traceback = _traceback(each)
             rest = _behind(traceback, self.functions)
             if rest is not traceback:
-                each.__traceback__ = rest
+                _set_traceback(each, rest)
 
 
 cdef class CleanProbe(Probe):
@@ -148,7 +155,7 @@ def clean(exception, only=None):
         only: functions; frames of others stay. None: those of all wrappers go.
     """
     for each in _chain(exception):
-        head = each.__traceback__
+        head = _traceback(each)
         if head is None:
             continue
         # Caught inside a wrapper, the traceback begins there: then the frame's caller tells.
@@ -156,7 +163,8 @@ def clean(exception, only=None):
         if caller is not None:
             rest = _behind(head, _wrappers_in(caller.f_code, only))
             if rest is not head:
-                each.__traceback__ = head = rest
+                _set_traceback(each, rest)
+                head = rest
         while head is not None:
             rest = _behind(head.tb_next, _wrappers_in(head.tb_frame.f_code, only))
             if rest is not head.tb_next:
