@@ -345,7 +345,7 @@ cdef class _Walk:
                 self.handlers(a, b)
             if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
-            if IS_END[old.op[a]]:
+            if IS_END[old.op[a]] or IS_THROUGH[old.op[a]]:  # the latter is the jump of `while True: pass`
                 return
             if not part_a and _is_double(old, a):
                 part_a = 1
@@ -362,44 +362,44 @@ cdef class _Walk:
         Of ``try:``, ``pass`` and the like the old code has nothing but a NOP, for the event of its line. With a mark
         before it the compiler finds that needless, as the mark is of the same line: then the mark stands for it.
         """
-        cdef int i, first = 0
-        alone = list(self.passed_old)
+        rest = list(self.passed_old)
+        alone = []
         for b in self.passed_new:
-            for i in range(first, len(self.passed_old)):
-                a = self.passed_old[i]
-                if self.old.op[<int> a] == self.new.op[<int> b]:
-                    self.take(b, self.old.positions[a])
-                    alone.remove(a)
-                    first = i + 1
-                    break
+            alike = [i for i in range(len(rest)) if self.old.op[<int> rest[i]] == self.new.op[<int> b]]
+            if alike:
+                i = next((i for i in alike if self.same_line(rest[i], b)), alike[0])
+                self.take(b, self.old.positions[rest[i]])
+                alone += rest[:i]
+                del rest[: i + 1]
         for b in self.passed_marks:
-            for a in alone:
-                if self.old.positions[a][0] == self.new.positions[b][0]:
+            for a in (*alone, *rest):
+                if self.same_line(a, b):
                     self.take(b, self.old.positions[a])
 
+    cdef bint same_line(self, int a, int b) except -1:
+        return self.old.positions[a][0] == self.new.positions[b][0]
+
     cdef int lead(self, int a) except -1:
-        """The next instruction of the old code that does something."""
+        """The next instruction of the old code that does something; in a loop that never will, its jump back."""
         cdef _Code old = self.old
         cdef int steps = 0
         while True:
             if not 0 <= a < old.count or old.op[a] < 0:
                 self.outside()
-            if not IS_THROUGH[old.op[a]] or steps > old.count:  # the latter for `while True: pass`
+            if not IS_THROUGH[old.op[a]] or (steps > old.count and 0 <= old.target[a] <= a):
                 return a
             self.passed_old.append(a)
             a = old.target[a] if old.target[a] >= 0 else old.next[a]
             steps += 1
 
     cdef int skip(self, int b, int expected) except -1:
-        """The next instruction of the new code that does something and belongs to no probe."""
+        """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
             steps += 1
-            if steps > new.count:
-                return b
             op = new.op[b]
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
@@ -409,7 +409,7 @@ cdef class _Walk:
             if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
-            if not IS_THROUGH[op]:
+            if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
