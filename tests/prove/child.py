@@ -43,7 +43,7 @@ class Rewrite:
         recompyle.profile.configure(sinks=[self])
 
         def wrapper(call, extras, /, *args, **kwargs):
-            ~counter
+            counter.count += 1
             return call(*args, **kwargs)
 
         if kind.startswith("wrap"):

@@ -317,7 +317,7 @@ def bare_lines(items: Any, count: int = 0) -> int:
     """Statements of which the compiler keeps nothing but the event of their line."""
     try:
         try:
-            for item in items:
+            for _ in items:
                 pass
         finally:
             pass
@@ -338,7 +338,7 @@ def bare_lines(items: Any, count: int = 0) -> int:
     for item in items:
         if item:
             continue
-        try:
+        try:  # noqa: SIM105 - what is wanted here is lines
             pass
         except ValueError:
             pass
@@ -409,8 +409,8 @@ def test_a_loop_that_never_ends_is_no_reason_to_refuse(made: Any) -> None:
 
 def test_a_formatted_string_without_values_is_a_constant() -> None:
     def f() -> str:
-        f"""no docstring"""
-        return "a" f"b"
+        f"""no docstring"""  # noqa: B021, F541 - as CPython's own tests have it
+        return f"ab"  # noqa: F541
 
     counter = Counter()
     assert recompyle.rewrite(f, Expressions(counter))() == "ab"
