@@ -45,6 +45,7 @@ MODES = {
     "nothing": (None, False),  # plain against plain: shows which tests are unsteady by themselves
 }
 
+DEFAULT = ("fast", "slow", "inner", "wrap", "passes")
 ADD_CALLS = {"inner", "wrap", "wrap-direct"}  # what stands in between is a function in Python
 
 
@@ -252,8 +253,9 @@ def main() -> int:
         action="append",
         choices=MODES,
         help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
-        "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show; "
-        "passes: the other ready passes, all at once; nothing: plain twice. Default: all but the last",
+        "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
+        "so that tests of tracebacks differ; passes: the other ready passes, all at once; nothing: plain twice. "
+        f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
@@ -264,7 +266,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is as Ctrl-C: nothing is left running
     entries = known.load()
     runner = Runner(options.timeout, entries)
-    tasks = plan(options.modules, options.mode or list(MODES)[:-1], options.short)
+    tasks = plan(options.modules, options.mode or DEFAULT, options.short)
     results: list[Result] = []
     interrupted = False
     print(f"CPython {platform.python_version()}, {len(tasks)} tasks\n{HEAD}", flush=True)
