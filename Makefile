@@ -51,7 +51,7 @@ leaks:  ## look for references and memory that repeated use would lose
 	$(PY) -P tests/prove/leaks.py
 
 .PHONY: prove
-prove:  ## CPython's own tests, plain and with every function profiled; PROVE="test_json" hands options on
+prove:  ## CPython's own tests, plain and with every function rewritten; PROVE="test_json" hands options on
 	@mkdir -p build; .ci/pythons > build/pythons; failed=0; while read -r version python; do \
 		.ci/venv "$$python" .venv/$$version && \
 		.venv/$$version/bin/python -P tests/prove/run.py --report build/prove-$$version.json $(PROVE) < /dev/null || failed=1; \

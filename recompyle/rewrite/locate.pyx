@@ -269,7 +269,7 @@ cdef class _Walk:
     cdef dict ends
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new
+    cdef list work, passed_old, passed_new, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -287,7 +287,7 @@ cdef class _Walk:
         self.ends = {}
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new = [], []
+        self.passed_old, self.passed_new, self.passed_marks = [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -334,11 +334,13 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_marks:
+                self.passed_marks = []
             if not part_a:
                 a = self.lead(a)
             if not part_b:
                 b = self.skip(b, old.op[a])
-            if self.passed_new and self.passed_old:
+            if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
@@ -348,7 +350,7 @@ cdef class _Walk:
                 self.handlers(a, b)
             if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
-            if IS_END[old.op[a]]:
+            if IS_END[old.op[a]] or IS_THROUGH[old.op[a]]:  # the latter is the jump of `while True: pass`
                 return
             if not part_a and _is_double(old, a):
                 part_a = 1
@@ -360,38 +362,49 @@ cdef class _Walk:
                 b, part_b = new.next[b], 0
 
     cdef match_passed(self):
-        """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
+        """Pair the instructions passed on the way, as far as they are the same ones in the same order.
+
+        Of ``try:``, ``pass`` and the like the old code has nothing but a NOP, for the event of its line. With a mark
+        before it the compiler finds that needless, as the mark is of the same line: then the mark stands for it.
+        """
         rest = list(self.passed_old)
+        alone = []
         for b in self.passed_new:
-            for i in range(len(rest)):
-                if self.old.op[<int> rest[i]] == self.new.op[<int> b]:
-                    self.take(b, self.old.positions[rest[i]])
-                    del rest[: i + 1]
-                    break
+            alike = [i for i in range(len(rest)) if self.old.op[<int> rest[i]] == self.new.op[<int> b]]
+            if alike:
+                i = next((i for i in alike if self.same_line(rest[i], b)), alike[0])
+                self.take(b, self.old.positions[rest[i]])
+                alone += rest[:i]
+                del rest[: i + 1]
+        for b in self.passed_marks:
+            for a in (*alone, *rest):
+                if self.same_line(a, b):
+                    self.take(b, self.old.positions[a])
+
+    cdef bint same_line(self, int a, int b) except -1:
+        return self.old.positions[a][0] == self.new.positions[b][0]
 
     cdef int lead(self, int a) except -1:
-        """The next instruction of the old code that does something."""
+        """The next instruction of the old code that does something; in a loop that never will, its jump back."""
         cdef _Code old = self.old
         cdef int steps = 0
         while True:
             if not 0 <= a < old.count or old.op[a] < 0:
                 self.outside()
-            if not IS_THROUGH[old.op[a]] or steps > old.count:  # the latter for `while True: pass`
+            if not IS_THROUGH[old.op[a]] or (steps > old.count and 0 <= old.target[a] <= a):
                 return a
             self.passed_old.append(a)
             a = old.target[a] if old.target[a] >= 0 else old.next[a]
             steps += 1
 
     cdef int skip(self, int b, int expected) except -1:
-        """The next instruction of the new code that does something and belongs to no probe."""
+        """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
             steps += 1
-            if steps > new.count:
-                return b
             op = new.op[b]
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
@@ -401,7 +414,7 @@ cdef class _Walk:
             if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
-            if not IS_THROUGH[op]:
+            if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
@@ -411,15 +424,17 @@ cdef class _Walk:
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
         cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
-        self.ends[b] = True
-        b = self.new.next[b]
-        while more:
+        cdef bint is_mark = placeholder.role == "mark"
+        while True:
+            self.ends[b] = True
+            if is_mark:
+                self.passed_marks.append(b)
+            b = self.new.next[b]
+            if not more:
+                return b
             if b >= self.new.count:
                 self.outside()
-            self.ends[b] = True
-            b = self.new.next[b]
             more -= 1
-        return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""

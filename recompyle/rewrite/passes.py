@@ -622,7 +622,7 @@ def _constant(node, parent, at):
     return None
 
 
-_FOLDED = (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.operator, ast.unaryop, ast.Load)
+_FOLDED = (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.JoinedStr, ast.operator, ast.unaryop, ast.Load)
 
 
 def _is_constant(node):

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import traceback
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
@@ -326,6 +327,62 @@ def test_recursion_through_wrappers() -> None:
     plain = text_of(caught(down, 5))
     with recompyle.apply(down, WrapCalls(hand_on, hide_wrapper=True)):
         assert text_of(caught(down, 5)) == plain
+
+
+@pytest.mark.parametrize("limit", [300, 30_000])
+def test_hidden_where_recursion_comes_to_its_limit(limit: int) -> None:
+    """What takes the frames off needs calls of its own, and there are none left for others."""
+    if limit > 1000 and sys.version_info < (3, 12):
+        pytest.skip("before 3.12 nothing but the limit itself keeps C's stack from overflowing")
+
+    def down() -> None:
+        down()
+
+    old = sys.getrecursionlimit()
+    with recompyle.apply(down, WrapCalls(hand_on, hide_wrapper=True)):
+        sys.setrecursionlimit(limit)
+        try:
+            error = caught(down)
+        finally:
+            sys.setrecursionlimit(old)
+    assert isinstance(error, RecursionError)
+    assert set(names(error)) == {"down"}
+
+
+def test_tracers_see_nothing_of_the_hiding() -> None:
+    def trace(frame: types.FrameType, event: str, arg: Any) -> None:
+        seen.append(frame.f_code.co_name)
+
+    seen: list[str] = []
+    with recompyle.apply(shallow, WrapCalls(hand_on, hide_wrapper=True)):
+        sys.settrace(trace)
+        try:
+            shallow()
+        except ValueError as error:
+            sys.settrace(None)
+            assert names(error)[1:] == ["shallow", "fail"]
+        finally:
+            sys.settrace(None)
+    assert seen == ["shallow", "hand_on", "fail"]
+
+
+def test_an_exception_with_attributes_of_its_own_is_not_asked() -> None:
+    class Proxy(Exception):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    def f() -> None:
+        throw()
+
+    def throw() -> None:
+        raise Proxy
+
+    with recompyle.apply(f, WrapCalls(hand_on, hide_wrapper=True)):
+        try:
+            f()
+        except Proxy:
+            traceback_ = sys.exc_info()[2]
+    assert [frame.f_code.co_name for frame, _ in traceback.walk_tb(traceback_)][1:] == ["f", "throw"]
 
 
 def test_a_wrapper_called_by_the_program_itself_stays() -> None:
