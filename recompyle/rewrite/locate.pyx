@@ -265,7 +265,7 @@ cdef class _Walk:
     cdef dict ends
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new
+    cdef list work, passed_old, passed_new, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -282,7 +282,7 @@ cdef class _Walk:
         self.ends = {}
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new = [], []
+        self.passed_old, self.passed_new, self.passed_marks = [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -329,12 +329,16 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_marks:
+                self.passed_marks = []
             if not part_a:
                 a = self.lead(a)
             if not part_b:
                 b = self.skip(b, old.op[a])
             if self.passed_new and self.passed_old:
                 self.match_passed()
+            if self.passed_marks and self.passed_old:
+                self.match_marks()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
             self.compare(a, part_a, b, part_b)
@@ -363,6 +367,19 @@ cdef class _Walk:
                     self.take(b, self.old.positions[rest[i]])
                     del rest[: i + 1]
                     break
+
+    cdef match_marks(self):
+        """Give marks the positions of instructions that were only there for a line, such as that of ``try:``.
+
+        With a mark on that line the compiler no longer needs them.
+        """
+        lines = {}
+        for a in self.passed_old:
+            lines.setdefault(self.old.positions[a][0], self.old.positions[a])
+        for b in self.passed_marks:
+            position = lines.get(self.new.positions[b][0])
+            if position is not None:
+                self.take(b, position)
 
     cdef int lead(self, int a) except -1:
         """The next instruction of the old code that does something."""
@@ -406,12 +423,17 @@ cdef class _Walk:
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
         cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
+        cdef bint is_mark = placeholder.role == "mark"
         self.ends[b] = True
+        if is_mark:
+            self.passed_marks.append(b)
         b = self.new.next[b]
         while more:
             if b >= self.new.count:
                 self.outside()
             self.ends[b] = True
+            if is_mark:
+                self.passed_marks.append(b)
             b = self.new.next[b]
             more -= 1
         return b

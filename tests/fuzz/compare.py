@@ -1,0 +1,152 @@
+"""Runs a program plain and with what it observes rewritten, in each of many ways, and tells what differs."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fuzz import objects
+from helpers import Program, Seen, code_differences, differences, run
+
+import recompyle
+from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
+
+class Passing:
+    """A probe in Python."""
+
+    def __getitem__(self, value: Any) -> Any:
+        return value
+
+    def __invert__(self) -> None:
+        pass
+
+
+class Everywhere(Pass):
+    """A probe written in Python before each statement and round each expression that can be observed."""
+
+    name = "everywhere"
+
+    def __init__(self) -> None:
+        probe = Passing()
+
+        def visit(node: Any, at: Any) -> None:
+            if isinstance(node, ast.stmt):
+                at.mark(node, probe)
+            elif at.can_observe(node):
+                at.through(node, probe)
+
+        for kind in (*ast.expr.__subclasses__(), *ast.stmt.__subclasses__()):
+            setattr(self, f"visit_{kind.__name__}", visit)
+
+
+def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """A wrapper that changes nothing."""
+    return call(*args, **kwargs)
+
+
+def _ready() -> list[Pass]:
+    return [
+        Calls(Clock), Statements(Counter), Expressions(Counter), Assignments(Counter), Loops(Counter),
+        Handlers(Counter), EntryExit(Counter, Counter, Counter),
+    ]  # fmt: skip
+
+
+# name -> the passes of one function. The reports of "always" go nowhere.
+PASSES: dict[str, Callable[[], list[Any]]] = {
+    "never": lambda: [recompyle.ProfileCalls(-1)],
+    "always": lambda: [recompyle.ProfileCalls(0, above_callback=lambda report: None)],
+    "wrap": lambda: [recompyle.WrapCalls(hand_on)],
+    "wrap-hidden": lambda: [recompyle.WrapCalls(hand_on, hide_wrapper=True)],
+    "calls": lambda: [Calls(Counter)],
+    "clocks": lambda: [Calls(Clock)],
+    "statements": lambda: [Statements(Counter)],
+    "expressions": lambda: [Expressions(Counter)],
+    "assignments": lambda: [Assignments(Counter)],
+    "loops": lambda: [Loops(Counter)],
+    "handlers": lambda: [Handlers(Counter)],
+    "entry-exit": lambda: [EntryExit(Counter, Counter, Counter)],
+    "all": _ready,
+    "everywhere": lambda: [Everywhere()],
+}
+
+# What is more than probes is not compared instruction by instruction.
+_OTHER_CODE = ("wrap", "wrap-hidden")
+
+
+class Fuzzed:
+    """One program, run plain once for each way of watching, and then rewritten as often as wanted."""
+
+    def __init__(self, text: str, number: int, folder: Path) -> None:
+        self.text, self.folder = text, folder
+        self.program = Program(number, "random", text)
+        self.plain: dict[str, Seen] = {}
+
+    def differences(
+        self, name: str, watches: tuple[str, ...] = ("none", "trace"), make: Callable[[], list[Any]] | None = None
+    ) -> list[str]:
+        """What differs under some passes.
+
+        Parameters:
+            name: of the passes, from `PASSES`; with ``make`` any other name.
+            watches: the ways in which the program is watched; see `helpers.run`.
+            make: gives the passes for one function.
+        """
+        make = make or PASSES[name]
+        # A wrapper's arguments keep objects alive a little longer, which is documented.
+        text = self.text.replace("finish(True)", "finish(False)") if name.startswith("wrap") else self.text
+        found: list[str] = []
+        for watch in watches:
+            pairs: list[tuple[types.CodeType, types.CodeType]] = []
+
+            def rewrite(target: Any, pairs: Any = pairs) -> Any:
+                try:
+                    patch = recompyle.apply(target, *make())
+                except recompyle.RecompyleError as refusal:
+                    found.append(f"refused: {refusal}")
+                else:
+                    pairs += [(recompyle.pristine(each), each.__code__) for each in patch.functions]
+                return target
+
+            key = f"{watch} {text is self.text}"
+            if key not in self.plain:
+                self.plain[key] = self._run(text, watch)
+            try:
+                with _cleaned(name == "wrap"):
+                    other = self._run(text, watch, rewrite)
+            finally:
+                recompyle.restore()
+            found += [f"{watch}: {each}" for each in differences(self.plain[key], other)]
+            if watch == watches[0] and name not in _OTHER_CODE:
+                for old, new in pairs:
+                    found += code_differences(old, new)
+        return found
+
+    def _run(self, text: str, watch: str, rewrite: Any = lambda target: target) -> Seen:
+        program = Program(self.program.number, "random", text)
+        path = self.folder / f"program_{program.number}_random.py"
+        path.unlink(missing_ok=True)
+        linecache.cache.pop(str(path), None)
+        return run(program, self.folder, rewrite, watch)
+
+
+@contextmanager
+def _cleaned(wanted: bool) -> Iterator[None]:
+    """Takes the wrapper's frames out of what is caught."""
+    if wanted:
+        objects.seen = recompyle.clean_traceback
+    try:
+        yield
+    finally:
+        objects.seen = _nothing
+
+
+def _nothing(error: BaseException) -> None:
+    pass
+
+
+objects.seen = _nothing
