@@ -362,11 +362,12 @@ cdef class _Walk:
         """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
         rest = list(self.passed_old)
         for b in self.passed_new:
-            for i in range(len(rest)):
-                if self.old.op[<int> rest[i]] == self.new.op[<int> b]:
-                    self.take(b, self.old.positions[rest[i]])
-                    del rest[: i + 1]
-                    break
+            same = [i for i, a in enumerate(rest) if self.old.op[<int> a] == self.new.op[<int> b]]
+            if same:
+                # Several may be there for their lines alone, such as those of ``try:`` and a folded condition.
+                at = next((i for i in same if self.old.positions[rest[i]] == self.new.positions[b]), same[0])
+                self.take(b, self.old.positions[rest[at]])
+                del rest[: at + 1]
 
     cdef match_marks(self):
         """Give marks the positions of instructions that were only there for a line, such as that of ``try:``.

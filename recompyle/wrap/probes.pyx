@@ -85,6 +85,9 @@ cdef class WrappedCall:
     def __repr__(self):
         return f"<wrapped call of {self.callee!r}>"
 
+    def __str__(self):  # error messages about arguments show a callee without a name in this way
+        return str(self.callee)
+
 
 cdef PyObject* _call(PyObject* self, PyObject** args, size_t nargsf, PyObject* names) noexcept:
     # The caller holds the object, and with it the probe and the callee, until this returns.

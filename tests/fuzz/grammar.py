@@ -97,7 +97,7 @@ class Writer:
         count = 1 + self.below(3)
         calls = []
         for i in range(count):
-            self.room = 40
+            self.room = 12
             form = self.below(4)
             name = f"f{i}"
             self.names = ["g", "h", *(f"f{j}" for j in range(i) if self.chance(4))]
@@ -155,7 +155,7 @@ class Writer:
                 elif self.chance(2):
                     self.line(f"x, y = {self.expression(1)}, {self.expression(1)}")
                 self.names += bound
-                self.statements(5)
+                self.statements(4)
                 if "generator" in kind:
                     self.line("yield a")
                 self.line("return" if kind == "async generator" else f"return {self.expression(3)}")

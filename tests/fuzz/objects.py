@@ -30,8 +30,10 @@ class Enough(BaseException):
 
 def start(salt: int) -> None:
     """A program begins: each has a fate of its own."""
-    global _salt
-    _salt = salt
+    global _salt, _limit
+    _salt, _limit = salt, LIMIT
+    notes.clear()
+    deaths.clear()
 
 
 def begin() -> None:
