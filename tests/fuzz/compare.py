@@ -120,10 +120,10 @@ class Fuzzed:
 
             key = f"{watch} {text is self.text}"
             if key not in self.plain:
-                self.plain[key] = self._run(text, watch)
+                self.plain[key] = self.run(text, watch)
             try:
                 with _cleaned(name == "wrap"):
-                    other = self._run(text, watch, rewrite)
+                    other = self.run(text, watch, rewrite)
             finally:
                 recompyle.restore()
             plain = self.plain[key]
@@ -135,7 +135,8 @@ class Fuzzed:
                     found += code_differences(old, new)
         return found
 
-    def _run(self, text: str, watch: str, rewrite: Any = lambda target: target) -> Seen:
+    def run(self, text: str, watch: str = "none", rewrite: Any = lambda target: target) -> Seen:
+        """What one run of a text shows."""
         program = Program(self.program.number, "random", text)
         path = self.folder / f"program_{program.number}_random.py"
         path.unlink(missing_ok=True)

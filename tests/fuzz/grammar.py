@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 HEAD = """\
-from fuzz.objects import O, attempt, begin, finish, keep, start, tick
+from fuzz.objects import Boom, O, attempt, begin, finish, keep, start, tick
 
 start({salt})
 g = O("g")
@@ -41,6 +41,7 @@ CATCHABLE = ("Exception", "(KeyError, Boom)", "TypeError", "BaseException", "a.E
 ARITHMETIC = ("+", "-", "%", "&", "|", "^", "/", "//", "@", ">>")
 GROWING = ("*", "**", "<<")  # of plain numbers they might grow without bound, so one operand is always an object
 COMPARISONS = ("<", "==", ">=", "!=", "in", "not in", "is", "is not", ">", "<=")
+RESULTS = ("super().m(a, b)", "self.helper(a, b)", "super(__class__, self).m(*c)")
 PATTERNS = (
     "_", "None", "1 | 2", "(x, y)", "[x, *y]", "{'k': x}", "{'k': 1, **y}", "O()", "O(name=x)", "g.o", "int(x) | str(x)",
     "[1, (x, y)] as z", "-1.5 | 2j", "Base(o=(x, *_))", "'s'",
@@ -112,7 +113,7 @@ class Writer:
                 self.klass(name.upper(), "Base")
                 calls.append(f"attempt(lambda: {name.upper()}(O('p')).m(O('q'), O('r')))")
                 continue
-            calls.append(f"attempt({name}, *map(O, 'ab'), {self.pick('', 'O(chr(99))')})")
+            calls.append(f"attempt({name}, *map(O, 'ab'), {'O(chr(99))' if self.chance(6) else ''})")
         tail = TAIL.format(calls="\n".join("    " + call for call in calls), deaths=deaths)
         return HEAD.format(salt=salt) + "\n".join(self.lines) + tail
 
@@ -151,9 +152,9 @@ class Writer:
                     self.line(f"nonlocal {', '.join(outer)}")
                 elif self.chance(5):
                     self.line("global n")
-                    self.line("n += 1")
-                elif self.chance(2):
-                    self.line(f"x, y = {self.expression(1)}, {self.expression(1)}")
+                    self.line("n = x = y = n + 1")
+                elif not self.chance(9):
+                    self.line(f"x, y = {self.thing(1)}, {self.thing(1)}")
                 self.names += bound
                 self.statements(4)
                 if "generator" in kind:
@@ -173,10 +174,10 @@ class Writer:
                     self.line("")
                     with self.block("def m(self, a, b=None, *c):"):
                         with self.inside("method", ["a", "b", "c", "g", "h", "self.o", "self"]):
-                            self.line("x = self.__z = a")
+                            self.line("x = y = self.__z = a")
                             self.names.append("x")
                             self.statements(4)
-                            self.line(f"return {self.pick('super().m(a, b)', 'self.helper(a, b)', 'super(__class__, self).m(*c)')}")
+                            self.line(f"return {self.pick(*RESULTS)}")
 
     # -- statements ----------------------------------------------------------------------------------------
 
@@ -184,10 +185,19 @@ class Writer:
         """One statement or more, at the current indentation."""
         for _ in range(1 + self.below(most)):
             self.room -= 1
-            self.statement()
+            if self.chance(6):
+                with self.block("try:"):
+                    self.statement()
+                with self.block("except Exception:"):
+                    self.line(self.pick("pass", "x = y = g"))
+            else:
+                self.statement()
 
     def statement(self) -> None:
-        simple = ("assign", "expr", "assign", "unpack", "augment", "store", "delete", "assert", "raise", "grow", "annotate")
+        simple = (
+            "assign", "expr", "assign", "unpack", "augment", "store", "delete", "assert", "raise", "grow", "annotate",
+            "pass",
+        )  # fmt: skip
         compound = ("if", "for", "while", "try", "with", "match", "def", "group", "class")
         form = self.below(30)
         if form < 18 or self.room < 0 or self.indent > 4:
@@ -230,6 +240,9 @@ class Writer:
     def _annotate(self) -> None:
         self.line(f"{self.pick('z: int', 'a.t: g', '(z): g')} = {self.expression(2)}")
 
+    def _pass(self) -> None:
+        self.line("pass")
+
     def _delete(self) -> None:
         self.line(f"del {self.pick('x', 'a.t', 'b[g]', 'b[g:h], a.t', 'y')}")
 
@@ -267,7 +280,7 @@ class Writer:
             return self._expr()
         prefix = self.pick("", "async ") if "async" in self.kind else ""
         target = self.pick("x", "y", "x, y", "a.t", "x, *y")
-        source = self.expression(2) if prefix else self.pick(self.expression(2), "range(2)", "(1, g, 's')", "[a, b]")
+        source = self.thing(2) if prefix else self.pick(self.thing(2), "range(2)", "(1, g, 's')", "[a, b]")
         with self.loop(f"{prefix}for {target} in {source}:"):
             self.statements(3)
         self.maybe_else()
@@ -320,7 +333,7 @@ class Writer:
 
     def _with(self) -> None:
         prefix = self.pick("", "async ") if "async" in self.kind else ""
-        items = [f"{self.expression(1)}{self.pick('', ' as x', ' as (y, *z)', ' as a.t')}" for _ in range(1 + self.below(2))]
+        items = [f"{self.thing(1)}{self.pick('', ' as x', ' as (y, *z)', ' as a.t')}" for _ in range(1 + self.below(2))]
         text = f"({', '.join(items)})" if self.chance(3) else ", ".join(items)
         with self.block(f"{prefix}with {text}:"):
             self.statements(3)
@@ -367,7 +380,7 @@ class Writer:
         return "\n" + "    " * (self.indent + 1)
 
     def leaf(self) -> str:
-        if self.chance(4):
+        if self.chance(8):
             constants = ["1", "None", "-0.0", "True", "...", "10", "1j", "(1, 2)"]
             return self.pick(*constants, *(("'s'", "b'b'", "'%s'") if "quote" not in self.blocked else ()))
         return self.pick(*self.names)
@@ -387,10 +400,10 @@ class Writer:
     def _e_binary(self, depth: int) -> str:
         if self.chance(5):
             return f"({self.expression(depth)} {self.pick(*GROWING)}{self.space()}g)"
-        return f"({self.expression(depth)}{self.space()}{self.pick(*ARITHMETIC)} {self.expression(depth)})"
+        return f"({self.thing(depth)}{self.space()}{self.pick(*ARITHMETIC)} {self.expression(depth)})"
 
     def _e_unary(self, depth: int) -> str:
-        return f"({self.pick('-', '~', '+')}{self.expression(depth)})"
+        return f"({self.pick('-', '~', '+')}{self.thing(depth)})"
 
     def _e_not_(self, depth: int) -> str:
         return f"(not {self.expression(depth)})"
@@ -424,14 +437,24 @@ class Writer:
         receiver = self.operand(depth)
         if self.kind == "method" and self.depth == 3 and self.chance(2) and not self.blocked & {"super"}:
             receiver = "super()"
-        return f"{receiver}{self.pick('', self.space().strip(' '))}.m({self.arguments(depth)})" if receiver[0] == "(" and 0 else f"{receiver}.m({self.arguments(depth)})"
+        return f"{receiver}.m({self.arguments(depth)})"
 
     def _e_look(self, depth: int) -> str:
         return "sorted(locals())" if "class" not in self.kind else self.leaf()
 
+    def thing(self, depth: int) -> str:
+        """An expression that gives, mostly, one of our objects: almost anything can be done with it."""
+        if depth <= 0 or self.chance(2):
+            return self.pick(*self.names)
+        form = self.below(7)
+        if form == 6:
+            return self.expression(depth)
+        name = ("binary", "attribute", "method", "subscript", "suspend", "unary")[form]
+        return getattr(self, f"_e_{name}")(depth - 1)
+
     def operand(self, depth: int) -> str:
-        text = self.expression(depth)
-        return text if text[0].isalpha() and text.isidentifier() else f"({text})"
+        text = self.thing(depth)
+        return text if text.isidentifier() else f"({text})"
 
     def arguments(self, depth: int) -> str:
         forms = ("{}", "*{}", "k={}", "**{}", "{}, {}", "*{}, {}", "{}, k={}, l={}", "*{}, *{}", "l={}, **{}", "{}, *{}, k={}, **{}")
@@ -441,7 +464,8 @@ class Writer:
         parts = form.split(", ")
         if len(parts) == 1 and parts[0] == "{}" and "quote" not in self.blocked and self.chance(6):
             return self.bare_generator(depth)
-        return f",{self.space()}".join(part.format(self.expression(depth)) for part in parts)
+        filled = (part.format(self.thing(depth) if "*" in part else self.expression(depth)) for part in parts)
+        return f",{self.space()}".join(filled)
 
     def bare_generator(self, depth: int) -> str:
         """A generator expression, without parentheses of its own."""
@@ -478,7 +502,7 @@ class Writer:
             for i in range(1 + self.chance(4)):
                 prefix = self.pick("", "", "async ") if asynchronous else ""
                 with self.without("walrus"):
-                    source = self.expression(1) if i or self.chance(2) else self.pick("a", "b", "(1, a)", "[g, h]", "range(3)")
+                    source = self.thing(1) if i or prefix or self.chance(2) else self.pick("a", "b", "(1, a)", "[g, h]", "range(3)")
                 self.names = [*self.names, *names[i : i + 1] * 3]
                 clauses.append(f"{prefix}for {names[i]} in {source}")
                 if self.chance(3):
@@ -524,11 +548,11 @@ class Writer:
 
     def _e_suspend(self, depth: int) -> str:
         if "async" in self.kind and "await" not in self.blocked and self.chance(2):
-            return f"(await {self.expression(depth)})"
+            return f"(await {self.thing(depth)})"
         if "generator" in self.kind and "yield" not in self.blocked:
             if self.kind == "generator" and self.chance(3):
-                return f"(yield from {self.expression(depth)})"
+                return f"(yield from {self.thing(depth)})"
             return f"(yield{self.pick('', ' ' + self.expression(depth))})"
         if "async" in self.kind and "await" not in self.blocked:
-            return f"(await {self.expression(depth)})"
+            return f"(await {self.thing(depth)})"
         return self._e_call(depth)

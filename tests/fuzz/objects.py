@@ -85,7 +85,7 @@ def _show(value: object) -> str:
 def _noted(self: O, what: str, *arguments: object) -> None:
     """Note a method and, once in a while, raise."""
     note(f"{self.name}.{what}({', '.join(map(_show, arguments))})")
-    if _fate(23) == 0:
+    if _fate(70) == 0:
         raise (Boom, KeyError, TypeError, ValueError)[_fate(4)](f"{self.name}.{what}")
 
 
@@ -104,7 +104,7 @@ class O:  # noqa: E742  short, as it stands in every program
         deaths.append(f"{len(notes)} {self.name}")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.endswith("__"):
             raise AttributeError(name)
         _noted(self, "get", name)
         return O(f"{self.name}.{name}"[-20:])
@@ -173,13 +173,13 @@ class O:  # noqa: E742  short, as it stands in every program
 
     def __format__(self, spec: str) -> str:
         _noted(self, "format", spec)
-        return f"f{len(notes)}"
+        return f">{_fate(9) + 1}"  # a format as well, for one inside another
 
 
 def _operation(name: str, sometimes_not: bool, inplace: bool) -> Callable[..., Any]:
     def method(self: O, *arguments: object) -> Any:
         _noted(self, name, *arguments)
-        if sometimes_not and _fate(9) == 0:
+        if sometimes_not and _fate(50) == 0:
             return NotImplemented
         return self if inplace and _fate(2) else O(f"o{len(notes)}")
 
@@ -221,6 +221,10 @@ class Items:
             raise StopIteration(O(f"w{len(notes)}"))
         self.left -= 1
         return O(f"i{len(notes)}")
+
+    def send(self, value: object) -> Any:
+        note(f"{self.name}.send({_show(value)})")
+        return next(self)
 
 
 class AsyncItems(Items):
