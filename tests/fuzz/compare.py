@@ -17,6 +17,7 @@ from helpers import Program, Seen, code_differences, differences, run
 
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
+from recompyle.rewrite.passes import is_docstring
 
 class Passing:
     """A probe in Python."""
@@ -38,11 +39,12 @@ class Everywhere(Pass):
 
         def visit(node: Any, at: Any) -> None:
             if isinstance(node, ast.stmt):
-                at.mark(node, probe)
+                if not is_docstring(node, at.parent(node)):
+                    at.mark(node, probe)
             elif at.can_observe(node):
                 at.through(node, probe)
 
-        for kind in (*ast.expr.__subclasses__(), *ast.stmt.__subclasses__()):
+        for kind in {*ast.expr.__subclasses__(), *ast.stmt.__subclasses__()} - {ast.Global, ast.Nonlocal}:
             setattr(self, f"visit_{kind.__name__}", visit)
 
 

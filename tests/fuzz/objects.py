@@ -279,10 +279,7 @@ def _drive(suspended: Any) -> Any:
         except StopIteration as stop:
             return stop.value
         value = O(f"v{len(notes)}")
-        frame = getattr(suspended, "gi_frame", None) or getattr(suspended, "cr_frame", None)
-        if frame is not None:
-            print("stops with", _safely(got), "at", frame.f_lineno, frame.f_lasti >= 0, end=" ")
-            print({name: _safely(each) for name, each in frame.f_locals.items()})
+        _stopped(getattr(suspended, "gi_frame", None) or getattr(suspended, "cr_frame", None), got)
     suspended.close()
     return "left"
 
@@ -306,11 +303,16 @@ async def _iterate(generator: Any) -> Any:
         except StopAsyncIteration:
             return "ended"
         value = O(f"v{len(notes)}")
-        if generator.ag_frame is not None:
-            print("stops with", _safely(got), "at", generator.ag_frame.f_lineno, end=" ")
-            print({name: _safely(each) for name, each in generator.ag_frame.f_locals.items()})
+        _stopped(generator.ag_frame, got)
     await generator.aclose()
     return "left"
+
+
+def _stopped(frame: Any, got: object) -> None:
+    """Print where something stopped. The frame is not kept: it would keep the driver's frame, and that it."""
+    if frame is not None:
+        print("stops with", _safely(got), "at", frame.f_lineno, end=" ")
+        print({name: _safely(each) for name, each in frame.f_locals.items()})
 
 
 def _safely(value: Any) -> str:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from helpers import code_differences
 
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Statements
@@ -165,6 +166,38 @@ def test_entry_exit_of_nested_functions_and_without_source() -> None:
     outer = EntryExit(Note, nested_functions=False)
     recompyle.rewrite(names["f"], outer)(7)
     assert [site.name for site in outer.probes] == ["f"]
+
+
+def lines_alone(a: Any) -> Any:
+    try:
+        pass
+    except KeyError:
+        pass
+    while True:
+        if a:
+            break
+        continue
+    try:
+        a = (+(a
+            if "s" else a))
+    finally:
+        pass
+    return a
+
+
+def test_marks_keep_lines_that_do_nothing_else() -> None:
+    marked = recompyle.rewrite(lines_alone, Statements(Counter), Handlers(Counter), Loops(Counter))
+    assert code_differences(lines_alone.__code__, marked.__code__) == []
+
+
+def test_what_goes_to_one_name_twice_is_skipped() -> None:
+    def f(a: Any) -> Any:
+        x = (x := a + 1)
+        return x
+
+    assert recompyle.rewrite(f, Expressions(Counter), Assignments(Counter))(1) == 2
+    (left, _) = recompyle.preview(f, Expressions(Counter), Assignments(Counter)).skipped
+    assert left.reason == "the compiler stores only once what goes to one name twice"
 
 
 # -- which sites -------------------------------------------------------------------------------------------
