@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import linecache
 import types
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from helpers import Program, Seen, code_differences, differences, run
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
 from recompyle.rewrite.passes import is_docstring
+
 
 class Passing:
     """A probe in Python."""
@@ -81,9 +81,9 @@ PASSES: dict[str, Callable[[], list[Any]]] = {
 # What is more than probes is not compared instruction by instruction.
 _OTHER_CODE = ("wrap", "wrap-hidden")
 
-# They have a probe behind each `yield`. If a jump leads there, too, CPython reports the line once more after a resume,
-# unless something is in between; documented.
-_RESUMING = ("never", "always")
+# They have a handler at the end, so that closing a generator runs it; and the first two a probe behind each `yield`: if
+# a jump leads there, too, CPython reports the line once more after a resume, unless something is in between. Documented.
+_ENDING = ("never", "always", "entry-exit", "all")
 
 
 class Fuzzed:
@@ -111,7 +111,7 @@ class Fuzzed:
         for watch in watches:
             pairs: list[tuple[types.CodeType, types.CodeType]] = []
 
-            def rewrite(target: Any, pairs: Any = pairs) -> Any:
+            def rewrite(target: Any, pairs: Any = pairs, found: list[str] = found) -> Any:
                 try:
                     patch = recompyle.apply(target, *make())
                 except recompyle.RecompyleError as refusal:
@@ -129,8 +129,8 @@ class Fuzzed:
             finally:
                 recompyle.restore()
             plain = self.plain[key]
-            if name in _RESUMING:
-                plain, other = _without_resumed_lines(plain), _without_resumed_lines(other)
+            if name in _ENDING:
+                plain, other = _without_known(plain), _without_known(other)
             found += [f"{watch}: {each}" for each in differences(plain, other)]
             if watch == watches[0] and name not in _OTHER_CODE:
                 for old, new in pairs:
@@ -146,15 +146,17 @@ class Fuzzed:
         return run(program, self.folder, rewrite, watch)
 
 
-def _without_resumed_lines(seen: Seen) -> Seen:
-    """What was seen without the events of a line that was just entered or resumed."""
-    events = seen.events
-    repeated = {
-        i + 1
-        for i, (one, two) in enumerate(itertools.pairwise(events))
-        if one[0] == "call" and two[:3] == ("line", *one[1:3])
-    }
-    return replace(seen, events=[event for i, event in enumerate(events) if i not in repeated])
+def _without_known(seen: Seen) -> Seen:
+    """What was seen without the documented events: lines just resumed, and from 3.13 quick ends of generators."""
+    events: list[tuple[Any, ...]] = []
+    for event in seen.events:
+        if events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
+            continue
+        events.append(event)
+        last = events[-3:]
+        if [each[0] for each in last] == ["call", "exception", "return"] and last[1][3] == "GeneratorExit":
+            del events[-3:]
+    return replace(seen, events=events)
 
 
 @contextmanager

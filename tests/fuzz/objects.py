@@ -8,6 +8,7 @@ changes everything that comes after. Nothing goes on for ever: after `LIMIT` not
 from __future__ import annotations
 
 import gc
+import sys
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
@@ -168,6 +169,8 @@ class O:  # noqa: E742  short, as it stands in every program
         return _fate(2) == 0
 
     def __str__(self) -> str:
+        if sys._getframe(1).f_code.co_name == "describe_exception":
+            return self.name  # a report asks an exception for its text, and that its arguments; documented
         _noted(self, "str")
         return f"s{len(notes)}"
 
@@ -187,7 +190,7 @@ def _operation(name: str, sometimes_not: bool, inplace: bool) -> Callable[..., A
     return method
 
 
-_BINARY = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
+_BINARY = ["add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and", "or", "xor"]
 for _name in _BINARY:
     for _form in ("", "r", "i"):
         setattr(O, f"__{_form}{_name}__", _operation(_form + _name, True, _form == "i"))

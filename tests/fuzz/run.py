@@ -1,7 +1,7 @@
 """The long proof: random programs, run plain and rewritten, must do the same.
 
-Program number i of a seed is the same everywhere, so a run is taken up again with ``--first``. The first failing program
-of each pass is made smaller, printed, and written to tests/corpus/, whose programs the tests run from then on.
+Program number i of a seed is the same everywhere, so a run is taken up again with ``--first``. The first failing
+program of each pass is made smaller, printed, and written to tests/corpus/, whose programs the tests run from then on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
