@@ -82,7 +82,7 @@ PASSES: dict[str, Callable[[], list[Any]]] = {
 _OTHER_CODE = ("wrap", "wrap-hidden")
 
 # They have a handler at the end, so that closing a generator runs it; and the first two a probe behind each `yield`:
-# if a jump leads there, too, CPython reports the line once more after a resume, but for something in between. Documented.
+# if a jump leads there, too, CPython reports the line once more after a resume, but not if something is in between.
 _ENDING = ("never", "always", "entry-exit", "all")
 
 
