@@ -372,7 +372,9 @@ cdef class _Walk:
         for b in self.passed_new:
             alike = [i for i in range(len(rest)) if self.old.op[<int> rest[i]] == self.new.op[<int> b]]
             if alike:
-                i = next((i for i in alike if self.same_line(rest[i], b)), alike[0])
+                # Several may be there for their lines alone, such as those of ``try:`` and a folded condition.
+                there = [i for i in alike if self.old.positions[rest[i]] == self.new.positions[b]]
+                i = (there or [i for i in alike if self.same_line(rest[i], b)] or alike)[0]
                 self.take(b, self.old.positions[rest[i]])
                 alone += rest[:i]
                 del rest[: i + 1]

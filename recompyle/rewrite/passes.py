@@ -781,6 +781,14 @@ def _stored_comprehension(node, parent, at):
     return None
 
 
+def _stored_twice(node, parent, at):
+    if isinstance(node, ast.NamedExpr) and isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+        if any(isinstance(each, ast.Name) and each.id == node.target.id for each in targets):
+            return "the compiler stores only once what goes to one name twice"
+    return None
+
+
 _RULES = (
     _not_a_value,
     _constant,
@@ -793,6 +801,7 @@ _RULES = (
     _growing_string,
     _stored_receiver,
     _stored_comprehension,
+    _stored_twice,
     _display,
 )
 

@@ -17,20 +17,11 @@ SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous gen
 _FUNCTION = types.FunctionType
 _GROUP = BaseExceptionGroup
 
-<<<<<<< HEAD
 # The exception itself is not asked: its class may forbid attributes (a frozen dataclass) or have its own idea of them.
 _traceback = BaseException.__dict__["__traceback__"]
 _cause = BaseException.__dict__["__cause__"]
 _context = BaseException.__dict__["__context__"]
 _parts = BaseExceptionGroup.__dict__["exceptions"]
-=======
-# As they stand in the base classes: a subclass may give these names another meaning, and code of the user's must not
-# run here.
-_cause, _context, _parts = (
-    each.__get__ for each in (BaseException.__cause__, BaseException.__context__, BaseExceptionGroup.exceptions)
-)
-_traceback, _set_traceback = BaseException.__traceback__.__get__, BaseException.__traceback__.__set__
->>>>>>> prove2
 
 
 def functions_behind(wrapper):
@@ -98,15 +89,9 @@ cdef list _chain(exception):
             continue
         met.add(id(each))
         found.append(each)
-<<<<<<< HEAD
         work += [_cause.__get__(each), _context.__get__(each)]
         if issubclass(type(each), _GROUP):
             work += _parts.__get__(each)
-=======
-        work += [_cause(each), _context(each)]
-        if issubclass(type(each), _GROUP):
-            work += _parts(each)
->>>>>>> prove2
     return found
 
 
@@ -144,17 +129,10 @@ class Tidy:
 
     def __call__(self, exception):
         for each in _chain(exception):
-<<<<<<< HEAD
             traceback = _traceback.__get__(each)
             rest = _behind(traceback, self.functions)
             if rest is not traceback:
                 _traceback.__set__(each, rest)
-=======
-            traceback = _traceback(each)
-            rest = _behind(traceback, self.functions)
-            if rest is not traceback:
-                _set_traceback(each, rest)
->>>>>>> prove2
 
 
 cdef class CleanProbe(Probe):
@@ -184,28 +162,16 @@ def clean(exception, only=None):
         only: functions; frames of others stay. None: those of all wrappers go.
     """
     for each in _chain(exception):
-<<<<<<< HEAD
         head = _traceback.__get__(each)
-=======
-        head = _traceback(each)
->>>>>>> prove2
         if head is None:
             continue
         # Caught inside a wrapper, or by a task made of one, the traceback begins there. By hand, the frame's caller tells.
         caller = head.tb_frame.f_back
-<<<<<<< HEAD
         known = only if only is not None else _wrappers_in(caller.f_code, None) if caller is not None else ()
         rest = _behind(head, known)
         if rest is not head:
             _traceback.__set__(each, rest)
             head = rest
-=======
-        if caller is not None:
-            rest = _behind(head, _wrappers_in(caller.f_code, only))
-            if rest is not head:
-                _set_traceback(each, rest)
-                head = rest
->>>>>>> prove2
         while head is not None:
             rest = _behind(head.tb_next, _wrappers_in(head.tb_frame.f_code, only))
             if rest is not head.tb_next:

@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 import pytest
+from helpers import code_differences
 
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Statements
@@ -169,6 +170,38 @@ def test_entry_exit_of_nested_functions_and_without_source() -> None:
     assert [site.name for site in outer.probes] == ["f"]
 
 
+def lines_alone(a: Any) -> Any:
+    try:
+        pass
+    except KeyError:
+        pass
+    while True:
+        if a:
+            break
+        continue
+    try:
+        a = (+(a
+            if "s" else a))
+    finally:
+        pass
+    return a
+
+
+def test_marks_keep_lines_that_do_nothing_else() -> None:
+    marked = recompyle.rewrite(lines_alone, Statements(Counter), Handlers(Counter), Loops(Counter))
+    assert code_differences(lines_alone.__code__, marked.__code__) == []
+
+
+def test_what_goes_to_one_name_twice_is_skipped() -> None:
+    def f(a: Any) -> Any:
+        x = (x := a + 1)
+        return x
+
+    assert recompyle.rewrite(f, Expressions(Counter), Assignments(Counter))(1) == 2
+    (left, _) = recompyle.preview(f, Expressions(Counter), Assignments(Counter)).skipped
+    assert left.reason == "the compiler stores only once what goes to one name twice"
+
+
 # -- which sites -------------------------------------------------------------------------------------------
 
 
@@ -313,7 +346,6 @@ def test_coroutines_and_generators() -> None:
     assert [probe.count for probe in loops.probes.values()] == [4]
 
 
-<<<<<<< HEAD
 def test_a_site_without_a_name_matches_no_pattern() -> None:
     def f(table: Any) -> Any:
         return (lambda: table)()["a"].get(1), table["a"].get(2), table[-1].get(3)
@@ -327,7 +359,8 @@ def test_a_site_without_a_name_matches_no_pattern() -> None:
         made = Calls(Counter, names=pattern)
         recompyle.preview(f, made)
         assert [site.name for site in made.probes] == expected
-=======
+
+
 def bare_lines(items: Any, count: int = 0) -> int:
     """Statements of which the compiler keeps nothing but the event of their line."""
     try:
@@ -430,4 +463,3 @@ def test_a_formatted_string_without_values_is_a_constant() -> None:
     counter = Counter()
     assert recompyle.rewrite(f, Expressions(counter))() == "ab"
     assert counter.count == 0
->>>>>>> prove2

@@ -576,3 +576,28 @@ def test_an_uncaught_exception_of_a_program(tmp_path: Path) -> None:
     ]
     assert done[0] == done[1]
     assert "line 10, in f" in done[0]
+
+
+class Nameless:
+    """A callee that messages about its arguments show by its text."""
+
+    def __call__(self, *args: Any) -> None: ...
+
+    def __str__(self) -> str:
+        return "nameless"
+
+
+class Unspeakable(Nameless):
+    def __str__(self) -> str:
+        raise OverflowError("no text")
+
+
+@pytest.mark.parametrize("callee", [Nameless(), Unspeakable()], ids=["text", "no text"])
+def test_messages_about_arguments_show_the_callee(callee: Any) -> None:
+    def f() -> None:
+        callee(*1)  # type: ignore[misc]
+
+    plain = caught(f)
+    wrapped = caught(recompyle.rewrite(f, WrapCalls(hand_on)))
+    assert (type(wrapped), wrapped.args) == (type(plain), plain.args)
+    assert names(wrapped) == names(plain)
