@@ -157,8 +157,8 @@ def _without_known(seen: Seen, name: str) -> Seen:
         if name in _BEHIND_YIELD and events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
             continue
         events.append(event)
-        last = events[-3:]
-        if name in _ENDING and [each[0] for each in last] == ["call", "exception", "return"] and last[1][3] == "GeneratorExit":
+        kinds = [each[0] for each in events[-3:]]
+        if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
             del events[-3:]
     return replace(seen, events=events)
 
