@@ -81,9 +81,11 @@ PASSES: dict[str, Callable[[], list[Any]]] = {
 # What is more than probes is not compared instruction by instruction.
 _OTHER_CODE = ("wrap", "wrap-hidden")
 
-# They have a handler at the end, so that closing a generator runs it; and the first two a probe behind each `yield`:
-# if a jump leads there, too, CPython reports the line once more after a resume, but not if something is in between.
+# They have a handler at the end, so that closing a generator runs it from 3.13 on. Documented.
 _ENDING = ("never", "always", "entry-exit", "all")
+# They may have a probe behind a `yield`: if a jump leads there, too, CPython reports the line once more after a resume,
+# but not if something is in between. Documented.
+_BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignments", "calls", "clocks")
 
 
 class Fuzzed:
@@ -129,8 +131,7 @@ class Fuzzed:
             finally:
                 recompyle.restore()
             plain = self.plain[key]
-            if name in _ENDING:
-                plain, other = _without_known(plain), _without_known(other)
+            plain, other = _without_known(plain, name), _without_known(other, name)
             seen = differences(plain, other)
             if seen and differences(self.plain[key], self.run(text, watch)):
                 seen = []  # it is not steady by itself: a set of functions, say, has no order that could be told
@@ -149,15 +150,15 @@ class Fuzzed:
         return run(program, self.folder, rewrite, watch)
 
 
-def _without_known(seen: Seen) -> Seen:
+def _without_known(seen: Seen, name: str) -> Seen:
     """What was seen without the documented events: lines just resumed, and from 3.13 quick ends of generators."""
     events: list[tuple[Any, ...]] = []
     for event in seen.events:
-        if events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
+        if name in _BEHIND_YIELD and events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
             continue
         events.append(event)
-        last = events[-3:]
-        if [each[0] for each in last] == ["call", "exception", "return"] and last[1][3] == "GeneratorExit":
+        kinds = [each[0] for each in events[-3:]]
+        if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
             del events[-3:]
     return replace(seen, events=events)
 

@@ -386,7 +386,7 @@ def bare_lines(items: Any, count: int = 0) -> int:
     for item in items:
         if item:
             continue
-        try:  # noqa: SIM105 - what is wanted here is lines
+        try:
             pass
         except ValueError:
             pass
