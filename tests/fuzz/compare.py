@@ -16,8 +16,7 @@ from helpers import Program, Seen, code_differences, differences, run
 
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
-from recompyle._env import INLINED_CALLS
-from recompyle.rewrite.passes import is_docstring
+from recompyle.rewrite.passes import is_docstring, is_unrolled
 
 
 class Passing:
@@ -155,11 +154,7 @@ class Fuzzed:
 
 def _unrolls(text: str) -> bool:
     """Whether the compiler makes a loop of a call that is a call where it has a wrapper (from 3.14). Documented."""
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and len(node.args) == 1]
-    return any(
-        isinstance(node.func, ast.Name) and node.func.id in INLINED_CALLS and isinstance(node.args[0], ast.GeneratorExp)
-        for node in calls
-    )
+    return any(isinstance(node, ast.Call) and is_unrolled(node) for node in ast.walk(ast.parse(text)))
 
 
 def _without_known(seen: Seen, name: str) -> Seen:
