@@ -1,5 +1,13 @@
-"""What holds for all tests."""
+"""What holds for all tests: neither the user's settings nor the machine's speed decide how they end."""
 
 import os
 
+from hypothesis import settings
+
+# What the tests start writes plain text, as wide as usual, and a pytest among it takes no options of this one.
+for name in list(os.environ):
+    if name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHON_COLORS", "PYTEST_ADDOPTS") or name.startswith("RECOMPYLE"):
+        del os.environ[name]
 os.environ["RECOMPYLE_CACHE_DIR"] = ""  # nothing is left in the user's folder for caches
+
+settings.load_profile("ci")  # the same examples in every run, however long one takes

@@ -463,6 +463,17 @@ def accounting_faults(report: Any) -> list[str]:
     return faults
 
 
+def least(measure: Callable[[], int], below: int, tries: int = 50) -> int:
+    """The least of what is measured again and again, until it is below a bound.
+
+    A busy machine makes any time longer and none shorter: one try that it left alone shows what a time is made of.
+    """
+    found = measure()
+    while found >= below and tries > 1:
+        found, tries = min(found, measure()), tries - 1
+    return found
+
+
 def rows_of(report: Any) -> dict[str, Any]:
     """The rows of a report by their source text. Raises ValueError where two rows have the same text."""
     rows = {row.source: row for row in report.calls}

@@ -155,6 +155,7 @@ void test_clock_refine(void)
     pass(20000000);
     rcp_clock_refine(&clock);
     good = rcp_clock_scale(&clock);
+    clock.refined_ns = UINT64_C(3600000000000);
     CHECK(!rcp_clock_refine(&clock));    /* too soon */
     atomic_store(&clock.scale, good + good / 200);   /* half a percent off */
     clock.refined_ns = 1000;

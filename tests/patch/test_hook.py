@@ -131,7 +131,7 @@ def test_asyncio_while_a_loop_runs():
         with install("asyncio", ProfileCalls("100s")) as hook:
             assert hook.failed == {}
             await asyncio.gather(*(asyncio.sleep(0.001) for _ in range(5)))
-            async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 task = group.create_task(asyncio.to_thread(sum, [1, 2]))
             return task.result(), len(hook.functions)
 
@@ -602,6 +602,7 @@ def test_forked_children_keep_the_probes_and_spawned_ones_start_without(tmp_path
         capture_output=True,
         text=True,
         env={**__import__("os").environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        timeout=300,  # a child that fails leaves the other one waiting
         check=False,
     )
     assert (done.stdout, done.returncode) == ("fork True\nspawn False\n", 0), done.stderr

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import accounting_faults, counts_of, rows_of
+from helpers import accounting_faults, counts_of, least, rows_of
+from memory import heap_bytes
 
 import recompyle
 from recompyle import profile
@@ -27,7 +28,7 @@ from recompyle.patch import builds
 from recompyle.profile import delivery
 
 SLEEP = 0.02  # seconds; a sleep is never shorter, so it is a sure lower bound of what was measured
-SLEEP_NS = int(SLEEP * 1e9)
+SLEEP_NS = int(SLEEP * 0.99e9)  # by another clock
 
 
 class Reports(list[Any]):
@@ -77,17 +78,21 @@ def wait(seconds: float = SLEEP) -> None:
 
 
 def test_longest_call_its_number_and_its_start(reports: Reports) -> None:
+    took: list[int] = []  # the longest is the fourth, unless the machine has stopped for long
+
     @reports
     def f() -> None:
         for n in range(5):
+            began = time.perf_counter_ns()
             wait(SLEEP * 10 if n == 3 else SLEEP / 10)
+            took.append(time.perf_counter_ns() - began)
 
     f()
-    row = rows_of(reports.only)["wait(SLEEP * 10 if n == 3 else SLEEP / 10)"]
-    assert (row.count, row.max_index) == (5, 3)
+    (row,) = [row for row in reports.only.calls if row.source.startswith("wait(")]
+    assert (row.count, row.max_index) == (5, took.index(max(took)))
     assert row.max_ns >= SLEEP_NS * 10
     assert row.total_ns >= SLEEP_NS * 10.4
-    assert SLEEP_NS * 0.3 <= row.max_start_ns <= reports.only.total_ns - row.max_ns
+    assert SLEEP_NS / 10 * row.max_index <= row.max_start_ns <= reports.only.total_ns - row.max_ns
 
 
 def test_arguments_are_no_part_of_a_call(reports: Reports) -> None:
@@ -95,10 +100,14 @@ def test_arguments_are_no_part_of_a_call(reports: Reports) -> None:
     def f() -> int:
         return g(wait())
 
-    f()
-    rows = rows_of(reports.only)
-    assert rows["wait()"].total_ns >= SLEEP_NS
-    assert rows["g(wait())"].total_ns < rows["wait()"].total_ns
+    def outer_call() -> int:
+        reports.clear()
+        f()
+        rows = rows_of(reports.only)
+        assert rows["wait()"].total_ns >= SLEEP_NS
+        return rows["g(wait())"].total_ns
+
+    assert least(outer_call, SLEEP_NS) < SLEEP_NS
 
 
 def test_slow_attribute_counts_as_part_of_a_call_without_arguments(reports: Reports) -> None:
@@ -216,12 +225,15 @@ def test_suspended_time_is_told_and_not_counted(reports: Reports) -> None:
         for _ in range(3):
             yield g()
 
-    for _ in f():
-        wait()
-    report = reports.only
-    assert report.suspended_ns >= 3 * SLEEP_NS
-    assert report.total_ns < report.suspended_ns
-    assert report.awaiting_ns == 0
+    def own_time() -> int:
+        reports.clear()
+        for _ in f():
+            wait()
+        assert reports.only.suspended_ns >= 3 * SLEEP_NS
+        assert reports.only.awaiting_ns == 0
+        return reports.only.total_ns
+
+    assert least(own_time, SLEEP_NS) < SLEEP_NS
 
 
 def test_yield_inside_an_argument(reports: Reports) -> None:
@@ -230,11 +242,14 @@ def test_yield_inside_an_argument(reports: Reports) -> None:
         got = g((yield 1))
         yield got
 
-    for _ in f():
-        wait()
-    report = reports.only
-    assert report.suspended_ns >= 2 * SLEEP_NS
-    assert rows_of(report)["g((yield 1))"].total_ns < SLEEP_NS
+    def outer_call() -> int:
+        reports.clear()
+        for _ in f():
+            wait()
+        assert reports.only.suspended_ns >= 2 * SLEEP_NS
+        return rows_of(reports.only)["g((yield 1))"].total_ns
+
+    assert least(outer_call, SLEEP_NS) < SLEEP_NS
 
 
 def test_yield_from_of_a_list(reports: Reports) -> None:
@@ -243,13 +258,16 @@ def test_yield_from_of_a_list(reports: Reports) -> None:
         yield from [1, 2]
         return g()
 
-    for _ in f():
-        wait()
-    report = reports.only
-    row = rows_of(report)["yield from [1, 2]"]
-    assert (row.kind, row.count) == ("yield", 1)
-    assert report.suspended_ns >= 2 * SLEEP_NS
-    assert row.total_ns < SLEEP_NS
+    def delegation() -> int:
+        reports.clear()
+        for _ in f():
+            wait()
+        row = rows_of(reports.only)["yield from [1, 2]"]
+        assert (row.kind, row.count) == ("yield", 1)
+        assert reports.only.suspended_ns >= 2 * SLEEP_NS
+        return row.total_ns
+
+    assert least(delegation, SLEEP_NS) < SLEEP_NS
 
 
 def test_generator_finished_in_another_thread(reports: Reports) -> None:
@@ -654,23 +672,12 @@ def test_values_and_exceptions_are_freed(reports: Reports) -> None:
     assert len(reports) == 2
 
 
-def resident_kib() -> int:
-    """Memory of this process in KiB; 0 where it tells nothing: no /proc, or freed memory kept by AddressSanitizer."""
-    if "libasan" in os.environ.get("LD_PRELOAD", ""):
-        return 0
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-    return 0
-
-
 def growth(action: Callable[[], object], rounds: int) -> tuple[int, int, int]:
-    """By how much objects, bytes and KiB grew while an action ran so often, after a warm-up of a tenth."""
+    """By how much objects, Python's bytes and libc's grew while an action ran so often, after a warm-up of a tenth."""
 
     def measure() -> tuple[int, int, int]:
         gc.collect()
-        return len(gc.get_objects()), tracemalloc.get_traced_memory()[0], resident_kib()
+        return len(gc.get_objects()), tracemalloc.get_traced_memory()[0], heap_bytes()
 
     for _ in range(rounds // 10):
         action()
@@ -735,17 +742,17 @@ LOADS = {
 @pytest.mark.parametrize("limit", ["1h", 0], ids=["fast", "slow"])
 @pytest.mark.parametrize(("function", "action"), LOADS.values(), ids=LOADS)
 def test_calls_leave_nothing(function: Any, action: Any, limit: Any) -> None:
-    runs = 100_000 if limit else 1_000
+    runs = 20_000 if limit else 1_000
     recompyle.shallow_call_profiler(limit, above_callback=lambda report: None, ring=0)(function)
     try:
-        objects, traced, resident = growth(action, runs)
+        objects, traced, heap = growth(action, runs)
         (entry,) = profile.stats(f"*:{function.__qualname__}")
     finally:
         recompyle.restore(function)
     assert entry.runs >= runs
     assert objects < 50
     assert traced < 20_000
-    assert resident < 2_000
+    assert heap < 100_000  # one lost block a run, of 16 bytes at least, would be three times as much
 
 
 @pytest.mark.parametrize("cycles", [300, pytest.param(10_000, marks=pytest.mark.prove)])
@@ -757,12 +764,12 @@ def test_cycles_of_apply_and_restore_leave_nothing(cycles: int) -> None:
         with recompyle.apply(plain, profile_calls):
             plain(1)
 
-    objects, traced, resident = growth(cycle, cycles)
+    objects, traced, heap = growth(cycle, cycles)
     assert plain.__code__ is original
     assert profile.stats("*:plain") == []
     assert objects < 50
     assert traced < 150_000  # the interpreter's free lists fill up, to some 70 KB; a lost code object a cycle were more
-    assert resident < 4_000
+    assert heap < 600_000  # 2 KB a cycle; free lists fill up here too
 
 
 def test_decorating_again_and_again_leaves_nothing() -> None:
@@ -785,9 +792,11 @@ import recompyle, threading, time
 def f():
     for _ in range(100):
         yield time.sleep(0.001)
+running = threading.Semaphore(0)
 for n in range(3):
-    threading.Thread(target=lambda: [None for _ in f()], daemon=True).start()
-time.sleep(0.01)
+    threading.Thread(target=lambda: [running.release() for _ in f()], daemon=True).start()
+for n in range(6):
+    running.acquire()
 """
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import recompyle
 from recompyle import profile
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from memory import heap_bytes
 
 WARM_UP, BATCH = 30, 100
 NEVER = -1
@@ -155,26 +158,6 @@ USES: dict[Callable[[], None], tuple[list, float]] = {
     use_closures: ([], NEVER),
     use_refused: ([], NEVER),
 }
-
-
-class _MallInfo(ctypes.Structure):
-    """glibc's `struct mallinfo2`."""
-
-    _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd",
-        "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
-    )]  # fmt: skip
-
-
-def heap_bytes() -> int:
-    """Bytes taken from libc, 0 where the C library does not tell."""
-    try:
-        mallinfo2 = ctypes.CDLL(None).mallinfo2
-    except AttributeError:
-        return 0
-    mallinfo2.restype = _MallInfo
-    info = mallinfo2()
-    return info.uordblks + info.hblkhd
 
 
 def measures() -> dict[str, int]:
