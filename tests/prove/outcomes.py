@@ -17,6 +17,11 @@ _VARYING = [
     (re.compile(r"(?<!line )(?<![\w.])\d{4,}(?!\w)"), "N"),
 ]
 
+# How a process ends that has gone wrong by itself; one that takes too long is ended by others.
+_CRASHES = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV"}
+
+PROCESS = "(process)"  # stands for a test where the way a process ended is the difference
+
 
 def steady(text: str) -> str:
     """The text without what differs from run to run."""
@@ -39,6 +44,10 @@ class Outcomes:
     @property
     def count(self) -> int:
         return sum(len(each) for each in self.tests.values())
+
+    @property
+    def crashed(self) -> bool:
+        return self.ended in _CRASHES
 
 
 def read(file: Path, ended: str, seconds: float, printed: str) -> Outcomes:
@@ -93,11 +102,12 @@ def differences(plain: Outcomes, rewritten: Outcomes) -> list[Difference]:
     """
     found = []
     unrun = 0
+    cut_off = rewritten if rewritten.ended else plain
     for test in plain.tests | rewritten.tests:
         before, after = plain.tests.get(test), rewritten.tests.get(test)
         if before == after:
             continue
-        if after is None and rewritten.ended:
+        if cut_off.ended and test not in cut_off.tests:
             unrun += 1
             continue
         detail = "\n".join(text for _, text in after or before or ())
@@ -105,8 +115,47 @@ def differences(plain: Outcomes, rewritten: Outcomes) -> list[Difference]:
             detail = "plain:\n" + "\n".join(text for _, text in before or ()) + "\nrewritten:\n" + detail
         found.append(Difference(test, _told(before), _told(after), detail))
     if plain.ended != rewritten.ended:
-        where = f"in {rewritten.last_started}" if rewritten.last_started else "before the first test"
+        where = f"in {cut_off.last_started}" if cut_off.last_started else "before the first test"
         ends = [run.ended or "ended by itself" for run in (plain, rewritten)]
-        detail = f"{where}; {unrun} tests were not run\n{rewritten.printed}"
-        found.insert(0, Difference("(process)", *ends, detail))
+        detail = f"{where}; {unrun} tests were not run\n{cut_off.printed}"
+        found.insert(0, Difference(PROCESS, *ends, detail))
     return found
+
+
+Pair = tuple[Outcomes, Outcomes]
+
+
+def judged(first: Pair, again: Pair) -> tuple[list[Difference], list[Difference]]:
+    """What is left of the differences of two runs when both were run once more.
+
+    A test that does not come out the same plain and plain, or rewritten and rewritten, is unsteady; a crash that only
+    the rewritten run had is none of that kind, however seldom it comes.
+
+    Args:
+        first: plain and rewritten.
+        again: the same once more. If only here the plain run came to its end, these two are compared.
+
+    Returns:
+        The steady differences and the unsteady ones.
+    """
+    crashes = [
+        each
+        for before, after in (first, again)
+        if after.crashed and not before.crashed
+        for each in differences(before, after)
+        if each.test == PROCESS
+    ]
+    unsteady = []
+    if first[0].ended and not again[0].ended:
+        unsteady = [each for each in differences(*first) if each.test == PROCESS]
+        first, again = again, first
+    (plain, rewritten), (plain_again, rewritten_again) = first, again
+    shaky = {each.test for each in differences(plain, plain_again)}
+    repeated = {each.test for each in differences(plain, rewritten_again)} - shaky
+    if crashes:
+        repeated.discard(PROCESS)
+    found = [each for each in differences(plain, rewritten) if not (crashes and each.test == PROCESS)]
+    return (
+        crashes[:1] + [each for each in found if each.test in repeated],
+        unsteady + [each for each in found if each.test not in repeated],
+    )

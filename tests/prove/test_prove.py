@@ -65,6 +65,42 @@ def test_a_crash_is_one_difference_and_names_its_test():
     assert "in b; 2 tests were not run" in found.detail
 
 
+STEADY = _run(("a", "passed", ""), ("b", "passed", ""))
+A_FAILS = _run(("a", "failed", ""), ("b", "passed", ""))
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "steady", "unsteady"),
+    [
+        ((STEADY, A_FAILS), (STEADY, A_FAILS), ["a"], []),
+        ((STEADY, A_FAILS), (STEADY, STEADY), [], ["a"]),
+        ((STEADY, A_FAILS), (A_FAILS, A_FAILS), [], ["a"]),
+        ((A_FAILS, STEADY), (STEADY, STEADY), [], ["a"]),
+    ],
+)
+def test_what_differs_is_judged_by_a_second_run(first, again, steady, unsteady):
+    assert [[each.test for each in group] for group in outcomes.judged(first, again)] == [steady, unsteady]
+
+
+def test_a_crash_of_the_rewritten_run_is_no_bad_luck():
+    crashed = _run(("a", "passed", ""), ended="SIGSEGV", started="b")
+    late = _run(("a", "passed", ""), ended="not done after 900 s", started="b")
+    for pairs in (((STEADY, crashed), (STEADY, STEADY)), ((STEADY, A_FAILS), (STEADY, crashed))):
+        steady, unsteady = outcomes.judged(*pairs)
+        assert [(each.test, each.rewritten) for each in steady] == [("(process)", "SIGSEGV")]
+        assert "(process)" not in {each.test for each in unsteady}
+    steady, (unsteady,) = outcomes.judged((STEADY, late), (STEADY, STEADY))
+    assert (steady, unsteady.test) == ([], "(process)")
+
+
+def test_tests_that_a_plain_run_did_not_reach_are_compared_in_the_second():
+    late = _run(ended="not done after 900 s", started="a")
+    steady, unsteady = outcomes.judged((late, STEADY), (STEADY, A_FAILS))
+    assert [each.test for each in unsteady] == ["(process)", "a"]
+    steady, unsteady = outcomes.judged((late, A_FAILS), (STEADY, A_FAILS))
+    assert ([each.test for each in steady], [each.test for each in unsteady]) == (["a"], ["(process)"])
+
+
 def test_a_file_cut_off_in_a_line_is_read_up_to_there(tmp_path):
     file = tmp_path / "outcomes"
     file.write_text('{"started": "a"}\n{"test": "a", "outcome": "passed", "detail": ""}\n{"started": "b"}\n{"tes')
