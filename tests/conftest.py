@@ -5,8 +5,9 @@ import os
 from hypothesis import settings
 
 # What the tests start writes plain text, as wide as usual, and a pytest among it takes no options of this one.
+SETTINGS = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHON_COLORS", "PYTEST_ADDOPTS"}
 for name in list(os.environ):
-    if name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHON_COLORS", "PYTEST_ADDOPTS") or name.startswith("RECOMPYLE"):
+    if name in SETTINGS or name.startswith("RECOMPYLE"):
         del os.environ[name]
 os.environ["RECOMPYLE_CACHE_DIR"] = ""  # nothing is left in the user's folder for caches
 
