@@ -152,8 +152,6 @@ def judged(first: Pair, again: Pair) -> tuple[list[Difference], list[Difference]
     (plain, rewritten), (plain_again, rewritten_again) = first, again
     shaky = {each.test for each in differences(plain, plain_again)}
     repeated = {each.test for each in differences(plain, rewritten_again)} - shaky
-    if crashes:
-        repeated.discard(PROCESS)
     found = [each for each in differences(plain, rewritten) if not (crashes and each.test == PROCESS)]
     return (
         crashes[:1] + [each for each in found if each.test in repeated],
