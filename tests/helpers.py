@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import functools
 import gc
 import importlib.util
 import io
@@ -155,9 +156,7 @@ def run(
     path = folder / f"{name}.py"
     if not path.exists():
         path.write_text(program.text, encoding="utf-8")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the compiler says of the program itself is not of interest
-        code = compile(program.text, str(path), "exec", dont_inherit=True)
+    code = _compiled(program.text, str(path))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -205,6 +204,14 @@ def run(
         place = f"{Path(each.filename).name}:{each.lineno}"
         seen.warnings.append(clean(f"{each.category.__name__}: {each.message} ({place})"))
     return seen
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(text: str, path: str) -> types.CodeType:
+    """A program's code: one object for all of its runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the compiler says of the program itself is not of interest
+        return compile(text, path, "exec", dont_inherit=True)
 
 
 def _cleaner(folder: Path) -> Callable[[str], str]:
@@ -353,6 +360,8 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
     not according to their length; jumps by their line alone, since it joins them in several ways.
     """
+    if old is new:
+        return []
     where = old.co_qualname
     found = [
         f"{where}: {name} {getattr(old, name)!r} became {getattr(new, name)!r}"
@@ -365,7 +374,7 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     for line, end_line, column, end_column in new.co_positions():
         if max(column or 0, end_column or 0) > _WIDEST or (line or 0) > (end_line or 1 << 30):
             found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
-    before, after = _units(old), _units(new)
+    before, after = _known_units(old, id(old)), _units(new)
     unplaced = {unit[:2] for unit in after}
     for unit in sorted(before, key=repr):
         if unit[2] is _JOINED:
@@ -384,6 +393,12 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     for inner in zip(*nested, strict=False):
         found += code_differences(*inner)
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _known_units(code: types.CodeType, _: int) -> set[Unit]:
+    """The same for code that is compared often; its address tells it from code that is only equal."""
+    return _units(code)
 
 
 def _units(code: types.CodeType) -> set[Unit]:

@@ -680,22 +680,25 @@ def _is_tested(node, parent):
 
 
 def _truth(node, parent, at):
-    if _is_boolean(node) and (_is_tested(node, parent) or isinstance(parent, ast.BoolOp)):
+    if _is_boolean(node) and _decides(node, parent, at):
         return "its truth would be asked for twice"
     if isinstance(node, (ast.BoolOp, ast.IfExp)) and node.lineno != node.end_lineno:
         return "it ends on different lines"
     if (
         isinstance(node, ast.Compare)
-        and (_is_tested(node, parent) or isinstance(parent, ast.BoolOp))
         and isinstance(node.ops[-1], (ast.Is, ast.IsNot))
         and isinstance(node.comparators[-1], ast.Constant)
+        and _decides(node, parent, at)
     ):
         return "a test for None has a jump of its own"
-    if isinstance(parent, ast.IfExp) and _is_boolean(node) and node is not parent.test:
-        grand = at.parent(parent)
-        if grand is not None and (_is_tested(parent, grand) or isinstance(grand, ast.BoolOp)):
-            return "its truth would be asked for twice"
     return None
+
+
+def _decides(node, parent, at):
+    """Whether an expression is tested, or an operand; so are both ends of a conditional expression that is."""
+    while isinstance(parent, ast.IfExp) and node is not parent.test:
+        node, parent = parent, at.parent(parent)
+    return _is_tested(node, parent) or isinstance(parent, ast.BoolOp)
 
 
 def _formatting(node, parent, at):

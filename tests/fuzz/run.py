@@ -93,7 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
     names = options.names or list(PASSES)
     failed: Counter[str] = Counter()
     done: Counter[str] = Counter()
-    too_long = 0
+    kept: set[int] = set()
+    too_long = unsteady = 0
     began = shown = time.monotonic()
     gc.freeze()  # programs collect often
     with tempfile.TemporaryDirectory() as folder:
@@ -113,14 +114,16 @@ def main(arguments: list[str] | None = None) -> int:
                 if found:
                     failed[name] += 1
                     print(f"\nprogram {number} under {name!r}: {found[0][:300]}", flush=True)
-                    if failed[name] == 1:
+                    if failed[name] == 1 and number not in kept:
+                        kept.add(number)
                         keep(program, number, name, Path(folder), options.seed)
+            unsteady += fuzzed.unsteady
             now = time.monotonic()
             if now - shown > 10 or number == last - 1:
                 shown, count = now, number + 1 - options.first
                 print(
                     f"{count} of {options.programs} programs, {count / (now - began):.1f} a second, "
-                    f"{failed.total()} failures, {too_long} too long; go on with --first {number + 1}",
+                    f"{failed.total()} failures, {too_long} too long, {unsteady} unsteady by themselves; go on with --first {number + 1}",
                     flush=True,
                 )
     print(f"CPython {platform.python_version()}, seed {options.seed}:", end=" ")
