@@ -408,11 +408,13 @@ def _units(code: types.CodeType) -> set[Unit]:
     without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
     """
     units: set[Unit] = set()
-    for instruction in dis.get_instructions(code):
+    instructions = [each for each in dis.get_instructions(code) if each.opname not in _UNINTERESTING]
+    unplaced = _ends_of_handlers(instructions)
+    for at, instruction in enumerate(instructions):
         operation, value = instruction.opname, instruction.argval
-        if operation in _UNINTERESTING:
-            continue
         place = tuple(instruction.positions) if instruction.positions else ()
+        if at in unplaced:
+            place = place[:1]
         if isinstance(value, tuple) and operation.count("_FAST") == 2:
             first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
             for each in ((first, repr(value[0])), (second, repr(value[1]))):
@@ -434,6 +436,21 @@ def _units(code: types.CodeType) -> set[Unit]:
             argument = repr(value)
         units.add((operation, argument, place))
     return units
+
+
+def _ends_of_handlers(instructions: Sequence[dis.Instruction]) -> set[int]:
+    """Which instructions let go of an exception and its name.
+
+    They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
+    ends of a condition, say, one for each or one for both.
+    """
+    found = {at for at, each in enumerate(instructions) if each.opname == "POP_EXCEPT"}
+    for at in range(len(instructions) - 2):
+        none, store, delete = instructions[at : at + 3]
+        is_deleted = delete.opname.startswith("DELETE_") and delete.positions == store.positions
+        if none.opname == "LOAD_CONST" and none.argval is None and is_deleted and store.argval == delete.argval:
+            found |= {at, at + 1, at + 2}
+    return found
 
 
 # -- wrapped calls
