@@ -428,6 +428,9 @@ def _units(code: types.CodeType) -> set[Unit]:
             argument = value.co_qualname
         elif instruction.opcode in _JUMPS or operation == "POP_TOP":
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
+            # Where several ways meet it has no line; they may have met before, in a probe.
+            if place[:1] == (None,):
+                continue
             argument, place = "", place[:1]
         elif operation in ("LOAD_CONST", "RETURN_CONST"):
             shown = sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
