@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import resource
 import signal
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from fuzz.programs import Random, generate, shrink  # noqa: E402
 CORPUS = TESTS / "corpus"
 WATCHES = ("none", "trace")  # by turns: every program is run in one of these ways
 TOO_LONG = 20.0  # seconds for one program under one pass
+TOO_LARGE = 1 << 30  # bytes of the process: texts that hold each other may double with each note
 
 
 class TooLong(BaseException):
@@ -88,8 +90,9 @@ def _kind(found: list[str]) -> str:
 def compare_all(numbers: Iterable[int], names: list[str], seed: int, folder: Path, out: IO[str]) -> None:
     """Compare programs under passes; for each one write a line: number, unsteady or not, and what was found by pass.
 
-    What was found is None where the program takes too long.
+    What was found is None where the program takes too long, or too much memory: that is also the end.
     """
+    resource.setrlimit(resource.RLIMIT_AS, (TOO_LARGE, TOO_LARGE))
     for number in numbers:
         fuzzed = Fuzzed(generate(seed, number).text, number, folder)
         found: dict[str, str | None] = {}
@@ -98,7 +101,12 @@ def compare_all(numbers: Iterable[int], names: list[str], seed: int, folder: Pat
                 found[name] = "".join(_compare(fuzzed, name)[:1])
             except TooLong:
                 found[name] = None
+        is_too_large = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > TOO_LARGE // 2
+        if is_too_large:
+            found = dict.fromkeys(names)
         print(json.dumps((number, fuzzed.unsteady, found)), file=out, flush=True)
+        if is_too_large:
+            return
 
 
 def _fork(action: Callable[[], object]) -> int:
@@ -136,7 +144,7 @@ def results(
                 yield tuple(json.loads(line))
                 numbers = numbers[1:]
         status = _ended(child)
-        if numbers:
+        if numbers and status:
             fuzzed = Fuzzed(generate(seed, numbers[0]).text, numbers[0], folder)
             dies = _ended(_fork(lambda: [fuzzed.run(fuzzed.text, watch) for watch in WATCHES])) != 0  # noqa: B023
             crash = None if dies else f"crash: the process ended with {status}"
