@@ -408,14 +408,13 @@ def _units(code: types.CodeType) -> set[Unit]:
     without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
     """
     units: set[Unit] = set()
-    instructions = [each for each in dis.get_instructions(code) if each.opname not in _UNINTERESTING]
+    instructions = list(_instructions(code))
     unplaced = _ends_of_handlers(instructions)
-    for at, instruction in enumerate(instructions):
-        operation, value = instruction.opname, instruction.argval
-        place = tuple(instruction.positions) if instruction.positions else ()
+    for at, (opcode, value, place) in enumerate(instructions):
+        operation = dis.opname[opcode]
         if at in unplaced:
             place = place[:1]
-        if isinstance(value, tuple) and operation.count("_FAST") == 2:
+        if opcode in _DOUBLE:
             first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
             for each in ((first, repr(value[0])), (second, repr(value[1]))):
                 units |= {(*each, None), (*each, _JOINED)}
@@ -426,7 +425,7 @@ def _units(code: types.CodeType) -> set[Unit]:
             units.add((operation, repr(value), None))
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
-        elif instruction.opcode in _JUMPS or operation == "POP_TOP":
+        elif opcode in _JUMPS or operation == "POP_TOP":
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             # Where several ways meet it has no line; they may have met before, in a probe.
             if place[:1] == (None,):
@@ -441,18 +440,56 @@ def _units(code: types.CodeType) -> set[Unit]:
     return units
 
 
-def _ends_of_handlers(instructions: Sequence[dis.Instruction]) -> set[int]:
+_DOUBLE = {number for number, name in enumerate(dis.opname) if name.count("_FAST") == 2}
+_VARIABLES = {*dis.haslocal, *dis.hasfree}
+# Loads whose argument says more than which name, and by how many bits.
+_MORE_THAN_NAMES = {
+    number: bits
+    for number, name in enumerate(dis.opname)
+    if (bits := {"LOAD_GLOBAL": 1, "LOAD_ATTR": sys.version_info >= (3, 12), "LOAD_SUPER_ATTR": 2}.get(name))
+}
+_COMPARISON_BITS = {(3, 11): 0, (3, 12): 4}.get(sys.version_info[:2], 5)
+_SKIPPED = {number for number, name in enumerate(dis.opname) if name in _UNINTERESTING}
+
+
+def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
+    """Opcode, meaning of the argument, and position. `dis` gives the same, but the fuzzer would wait for it mostly."""
+    words, prefix = code.co_code, 0
+    name_of = code._varname_from_oparg  # type: ignore[attr-defined]
+    for at, place in enumerate(code.co_positions()):
+        opcode, argument = words[2 * at], prefix | words[2 * at + 1]
+        prefix = argument << 8 if opcode == dis.EXTENDED_ARG else 0
+        if opcode in _SKIPPED:
+            continue
+        value: Any = argument
+        if opcode in _DOUBLE:
+            value = name_of(argument >> 4), name_of(argument & 15)
+        elif opcode in _VARIABLES:
+            value = name_of(argument)
+        elif opcode in dis.hasconst:
+            value = code.co_consts[argument]
+        elif opcode in _MORE_THAN_NAMES:
+            value = code.co_names[argument >> _MORE_THAN_NAMES[opcode]]
+        elif opcode in dis.hascompare:
+            value = dis.cmp_op[argument >> _COMPARISON_BITS]
+        yield opcode, value, place
+
+
+def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
     """Which instructions let go of an exception and its name.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
     ends of a condition, say, one for each or one for both.
     """
-    found = {at for at, each in enumerate(instructions) if each.opname == "POP_EXCEPT"}
-    for at in range(len(instructions) - 2):
-        none, store, delete = instructions[at : at + 3]
-        is_deleted = delete.opname.startswith("DELETE_") and delete.positions == store.positions
-        if none.opname == "LOAD_CONST" and none.argval is None and is_deleted and store.argval == delete.argval:
-            found |= {at, at + 1, at + 2}
+    found = set()
+    for at, (opcode, value, place) in enumerate(instructions):
+        name = dis.opname[opcode]
+        if name == "POP_EXCEPT":
+            found.add(at)
+        elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
+            none, nothing, _ = instructions[at - 2]
+            if dis.opname[none] == "LOAD_CONST" and nothing is None:
+                found |= {at - 2, at - 1, at}
     return found
 
 
