@@ -484,7 +484,7 @@ def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
     found = set()
     for at, (opcode, value, place) in enumerate(instructions):
         name = dis.opname[opcode]
-        if name == "POP_EXCEPT":
+        if name == "POP_EXCEPT" or (name == "LIST_APPEND" and value == 1):  # `except*` collects what is raised
             found.add(at)
         elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
             none, nothing, _ = instructions[at - 2]

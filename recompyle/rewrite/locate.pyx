@@ -572,8 +572,11 @@ cdef bytes _table(_Code new, list partner, dict ends):
         position = partner[unit]
         if position is None:
             own = new.positions[unit]
-            ours = unit in ends or number_of(own[2]) >= 0 or number_of(own[3]) >= 0
-            position = last if ours else own
+            is_marked = number_of(own[2]) >= 0 or number_of(own[3]) >= 0
+            if is_marked and unit not in ends and BEGINS_PROBE[new.op[unit]]:
+                position = (own[0], own[0], None, None)  # never met: code that cannot be reached has its lines, too
+            else:
+                position = last if is_marked or unit in ends else own
         placed[unit] = position
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows
