@@ -476,7 +476,7 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | 
 
 
 def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
-    """Which instructions let go of an exception and its name.
+    """Which instructions let go of an exception and its name, or raise it again.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
     ends of a condition, say, one for each or one for both.
@@ -484,7 +484,7 @@ def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
     found = set()
     for at, (opcode, value, place) in enumerate(instructions):
         name = dis.opname[opcode]
-        if name == "POP_EXCEPT" or (name == "LIST_APPEND" and value == 1):  # `except*` collects what is raised
+        if name in ("POP_EXCEPT", "RERAISE") or (name == "LIST_APPEND" and value == 1):  # that is of `except*`
             found.add(at)
         elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
             none, nothing, _ = instructions[at - 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import linecache
 import types
 from collections.abc import Callable, Iterator
@@ -155,6 +156,7 @@ class Fuzzed:
 
     def run(self, text: str, watch: str = "none", rewrite: Any = lambda target: target) -> Seen:
         """What one run of a text shows."""
+        gc.collect()  # what another program has left is not of interest
         program = Program(self.program.number, "random", text)
         path = self.folder / f"program_{program.number}_random.py"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
