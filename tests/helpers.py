@@ -409,7 +409,7 @@ def _units(code: types.CodeType) -> set[Unit]:
     """
     units: set[Unit] = set()
     instructions = list(_instructions(code))
-    unplaced = _ends_of_handlers(instructions)
+    unplaced = _without_place(instructions)
     for at, (opcode, value, place) in enumerate(instructions):
         operation = dis.opname[opcode]
         if at in unplaced:
@@ -475,8 +475,8 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | 
         yield opcode, value, place
 
 
-def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
-    """Which instructions let go of an exception and its name, or raise it again.
+def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
+    """Which instructions let go of an exception and its name, or raise it again, or return None at a function's end.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
     ends of a condition, say, one for each or one for both.
@@ -490,6 +490,10 @@ def _ends_of_handlers(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
             none, nothing, _ = instructions[at - 2]
             if dis.opname[none] == "LOAD_CONST" and nothing is None:
                 found |= {at - 2, at - 1, at}
+        elif name == "RETURN_CONST" and value is None:
+            found.add(at)
+        elif name == "RETURN_VALUE" and at and dis.opname[instructions[at - 1][0]] == "LOAD_CONST":
+            found |= {at - 1, at} if instructions[at - 1][1] is None else set()
     return found
 
 

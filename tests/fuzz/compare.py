@@ -6,6 +6,7 @@ import ast
 import gc
 import linecache
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -156,7 +157,9 @@ class Fuzzed:
 
     def run(self, text: str, watch: str = "none", rewrite: Any = lambda target: target) -> Seen:
         """What one run of a text shows."""
-        gc.collect()  # what another program has left is not of interest
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()  # what another program has left is not of interest
         program = Program(self.program.number, "random", text)
         path = self.folder / f"program_{program.number}_random.py"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
