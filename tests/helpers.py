@@ -375,6 +375,7 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
         if max(column or 0, end_column or 0) > _WIDEST or (line or 0) > (end_line or 1 << 30):
             found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
     before, after = _known_units(old, id(old)), _units(new)
+    after |= {(operation, argument, place[:1]) for operation, argument, place in after if place}
     unplaced = {unit[:2] for unit in after}
     for unit in sorted(before, key=repr):
         if unit[2] is _JOINED:
@@ -397,11 +398,14 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def _known_units(code: types.CodeType, _: int) -> set[Unit]:
-    """The same for code that is compared often; its address tells it from code that is only equal."""
-    return _units(code)
+    """Those of code that is compared often; its address tells it from code that is only equal.
+
+    What stands nowhere in the source has only a line.
+    """
+    return _units(code, only_written=True)
 
 
-def _units(code: types.CodeType) -> set[Unit]:
+def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
     """The instructions of a code object as (operation, argument, position).
 
     Where the compiler joined two accesses of local variables into one instruction they are taken apart again,
@@ -409,7 +413,7 @@ def _units(code: types.CodeType) -> set[Unit]:
     """
     units: set[Unit] = set()
     instructions = list(_instructions(code))
-    unplaced = _without_place(instructions)
+    unplaced = _without_place(instructions) if only_written else ()
     for at, (opcode, value, place) in enumerate(instructions):
         operation = dis.opname[opcode]
         if at in unplaced:
