@@ -480,7 +480,7 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | 
 
 
 def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
-    """Which instructions let go of an exception and its name, or raise it again, or return None at a function's end.
+    """Which instructions end a loop, let go of an exception and its name, raise it again, or return None.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
     ends of a condition, say, one for each or one for both.
@@ -488,7 +488,7 @@ def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
     found = set()
     for at, (opcode, value, place) in enumerate(instructions):
         name = dis.opname[opcode]
-        if name in ("POP_EXCEPT", "RERAISE") or (name == "LIST_APPEND" and value == 1):  # that is of `except*`
+        if name in ("POP_EXCEPT", "RERAISE", "END_FOR") or (name == "LIST_APPEND" and value == 1):  # that is of `except*`
             found.add(at)
         elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
             none, nothing, _ = instructions[at - 2]

@@ -203,7 +203,17 @@ def match(old, new, placeholders):
         walk.run()
         found.append((other, walk.table()))
         work.extend(walk.nested)
+        work.extend(_unmet(one, other, walk.nested))
     return found
+
+
+cdef list _unmet(old, new, nested):
+    """Pairs of code objects that only code mentions which cannot be reached: they are given positions, too."""
+    met = {id(each) for pair in nested for each in pair}
+    rest = [[c for c in code.co_consts if type(c) is _CodeType and id(c) not in met] for code in (old, new)]
+    if [(c.co_name, c.co_firstlineno) for c in rest[0]] != [(c.co_name, c.co_firstlineno) for c in rest[1]]:
+        raise NotRewritable(f"{old.co_qualname}: with probes the compiler finds other code unreachable", "unproved")
+    return list(zip(*rest))
 
 
 def relocate(new, placeholders):
