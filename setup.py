@@ -33,6 +33,7 @@ MODULES = {
     "recompyle.rewrite.source": [],
     "recompyle.rewrite.skeleton": [],
     "recompyle.rewrite.transform": [],
+    "recompyle.rewrite.walk": [],
     "recompyle.rewrite.link": [],
     "recompyle.rewrite.origin": [],
     "recompyle.rewrite.probes": ["base", "errno", "clock"],

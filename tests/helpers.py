@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import functools
 import gc
 import importlib.util
 import io
@@ -155,9 +156,7 @@ def run(
     path = folder / f"{name}.py"
     if not path.exists():
         path.write_text(program.text, encoding="utf-8")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the compiler says of the program itself is not of interest
-        code = compile(program.text, str(path), "exec", dont_inherit=True)
+    code = _compiled(program.text, str(path))
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -205,6 +204,14 @@ def run(
         place = f"{Path(each.filename).name}:{each.lineno}"
         seen.warnings.append(clean(f"{each.category.__name__}: {each.message} ({place})"))
     return seen
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(text: str, path: str) -> types.CodeType:
+    """A program's code: one object for all of its runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the compiler says of the program itself is not of interest
+        return compile(text, path, "exec", dont_inherit=True)
 
 
 def _cleaner(folder: Path) -> Callable[[str], str]:
@@ -353,6 +360,8 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
     not according to their length; jumps by their line alone, since it joins them in several ways.
     """
+    if old is new:
+        return []
     where = old.co_qualname
     found = [
         f"{where}: {name} {getattr(old, name)!r} became {getattr(new, name)!r}"
@@ -365,7 +374,8 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     for line, end_line, column, end_column in new.co_positions():
         if max(column or 0, end_column or 0) > _WIDEST or (line or 0) > (end_line or 1 << 30):
             found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
-    before, after = _units(old), _units(new)
+    before, after = _known_units(old, id(old)), _units(new)
+    after |= {(operation, argument, place[:1]) for operation, argument, place in after if place}
     unplaced = {unit[:2] for unit in after}
     for unit in sorted(before, key=repr):
         if unit[2] is _JOINED:
@@ -386,19 +396,29 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     return found
 
 
-def _units(code: types.CodeType) -> set[Unit]:
+@functools.lru_cache(maxsize=64)
+def _known_units(code: types.CodeType, _: int) -> set[Unit]:
+    """Those of code that is compared often; its address tells it from code that is only equal.
+
+    What stands nowhere in the source has only a line.
+    """
+    return _units(code, only_written=True)
+
+
+def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
     """The instructions of a code object as (operation, argument, position).
 
     Where the compiler joined two accesses of local variables into one instruction they are taken apart again,
     without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
     """
     units: set[Unit] = set()
-    for instruction in dis.get_instructions(code):
-        operation, value = instruction.opname, instruction.argval
-        if operation in _UNINTERESTING:
-            continue
-        place = tuple(instruction.positions) if instruction.positions else ()
-        if isinstance(value, tuple) and operation.count("_FAST") == 2:
+    instructions = list(_instructions(code))
+    unplaced = _without_place(instructions) if only_written else ()
+    for at, (opcode, value, place) in enumerate(instructions):
+        operation = dis.opname[opcode]
+        if at in unplaced:
+            place = place[:1]
+        if opcode in _DOUBLE:
             first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
             for each in ((first, repr(value[0])), (second, repr(value[1]))):
                 units |= {(*each, None), (*each, _JOINED)}
@@ -409,8 +429,11 @@ def _units(code: types.CodeType) -> set[Unit]:
             units.add((operation, repr(value), None))
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
-        elif instruction.opcode in _JUMPS or operation == "POP_TOP":
+        elif opcode in _JUMPS or operation == "POP_TOP":
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
+            # Where several ways meet it has no line; they may have met before, in a probe.
+            if place[:1] == (None,):
+                continue
             argument, place = "", place[:1]
         elif operation in ("LOAD_CONST", "RETURN_CONST"):
             shown = sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
@@ -419,6 +442,63 @@ def _units(code: types.CodeType) -> set[Unit]:
             argument = repr(value)
         units.add((operation, argument, place))
     return units
+
+
+_DOUBLE = {number for number, name in enumerate(dis.opname) if name.count("_FAST") == 2}
+_VARIABLES = {*dis.haslocal, *dis.hasfree}
+# Loads whose argument says more than which name, and by how many bits.
+_MORE_THAN_NAMES = {
+    number: bits
+    for number, name in enumerate(dis.opname)
+    if (bits := {"LOAD_GLOBAL": 1, "LOAD_ATTR": sys.version_info >= (3, 12), "LOAD_SUPER_ATTR": 2}.get(name))
+}
+_COMPARISON_BITS = {(3, 11): 0, (3, 12): 4}.get(sys.version_info[:2], 5)
+_SKIPPED = {number for number, name in enumerate(dis.opname) if name in _UNINTERESTING}
+
+
+def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
+    """Opcode, meaning of the argument, and position. `dis` gives the same, but the fuzzer would wait for it mostly."""
+    words, prefix = code.co_code, 0
+    name_of = code._varname_from_oparg  # type: ignore[attr-defined]
+    for at, place in enumerate(code.co_positions()):
+        opcode, argument = words[2 * at], prefix | words[2 * at + 1]
+        prefix = argument << 8 if opcode == dis.EXTENDED_ARG else 0
+        if opcode in _SKIPPED:
+            continue
+        value: Any = argument
+        if opcode in _DOUBLE:
+            value = name_of(argument >> 4), name_of(argument & 15)
+        elif opcode in _VARIABLES:
+            value = name_of(argument)
+        elif opcode in dis.hasconst:
+            value = code.co_consts[argument]
+        elif opcode in _MORE_THAN_NAMES:
+            value = code.co_names[argument >> _MORE_THAN_NAMES[opcode]]
+        elif opcode in dis.hascompare:
+            value = dis.cmp_op[argument >> _COMPARISON_BITS]
+        yield opcode, value, place
+
+
+def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
+    """Which instructions end a loop, let go of an exception and its name, raise it again, or return None.
+
+    They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
+    ends of a condition, say, one for each or one for both.
+    """
+    found = set()
+    for at, (opcode, value, place) in enumerate(instructions):
+        name = dis.opname[opcode]
+        if name in ("POP_EXCEPT", "RERAISE", "END_FOR") or (name == "LIST_APPEND" and value == 1):  # that is of `except*`
+            found.add(at)
+        elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
+            none, nothing, _ = instructions[at - 2]
+            if dis.opname[none] == "LOAD_CONST" and nothing is None:
+                found |= {at - 2, at - 1, at}
+        elif name == "RETURN_CONST" and value is None:
+            found.add(at)
+        elif name == "RETURN_VALUE" and at and dis.opname[instructions[at - 1][0]] == "LOAD_CONST":
+            found |= {at - 1, at} if instructions[at - 1][1] is None else set()
+    return found
 
 
 # -- wrapped calls

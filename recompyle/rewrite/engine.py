@@ -20,7 +20,7 @@ from recompyle.rewrite.link import link
 from recompyle.rewrite.locate import match, relocate
 from recompyle.rewrite.order import in_order
 from recompyle.rewrite.passes import Cursor, Pass, Plan, Site, Skipped, Wrap, guard, in_coat, plan
-from recompyle.rewrite.skeleton import Context, locate
+from recompyle.rewrite.skeleton import Context, difference, locate
 from recompyle.rewrite.transform import constant_of, transform
 
 __all__ = ["Built", "Prepared", "build", "check_function", "prepare"]
@@ -164,6 +164,7 @@ def _prove(wanted: Prepared, code: CodeType) -> tuple[CodeType, dict[int, bytes]
         raise _invalid(wanted, code, error) from error
     by_constant = {each.constant: each for each in placeholders}
     if wanted.is_free:
+        _check_surroundings(context)
         _check_free_shape(wanted, context, compiled)
         placed = relocate(compiled, by_constant)
     else:
@@ -181,11 +182,11 @@ def _all_of(code: CodeType) -> Iterator[CodeType]:
 def _reference(context: Context, requests: Plan) -> CodeType:
     """What the code must equal but for its probes.
 
-    That is the plain code, unless the compiler unrolls a call in there (`any(... for ...)`) that it cannot unroll
+    That is the running code, unless the compiler unrolls a call in there (`any(... for ...)`) that it cannot unroll
     with its callee in a probe. Then that callee is hidden from the compiler in the reference, too.
     """
     if not requests.unrolled:
-        return context.plain
+        return context.reference
     hidden = Plan()
     hidden.parents = requests.parents
     for node in requests.unrolled:
@@ -229,6 +230,13 @@ def _with_free_variables(context: Context, node: Function, compiled: CodeType) -
         body = [*node.body[:at], ast.Nonlocal(unused), *node.body[at:]]
         changed = type(node)(**{**dict(ast.iter_fields(node)), "body": body})
     return context.compile(ast.fix_missing_locations(ast.copy_location(changed, node)))
+
+
+def _check_surroundings(context: Context) -> None:
+    """What a free pass made is compared with nothing, so where it is compiled must be known to be right."""
+    found = difference(context.code, context.plain)
+    if found is not None:
+        raise NotRewritable(f"{context.code.co_qualname} compiles to other code by itself ({found})", "unproved")
 
 
 _HAS_DOCSTRING = 0x4000000  # 3.13: read only when a function is made, and ours has been made

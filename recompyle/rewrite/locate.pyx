@@ -73,6 +73,7 @@ cdef extern from *:
     static char BEGINS_PROBE[256];
     static int PLAIN_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
+    static int SWAP_, STORE_FAST_, POP_TOP_;
     """
     char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
     int[256] PLAIN_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
@@ -84,6 +85,9 @@ cdef extern from *:
     int END_ASYNC_FOR "END_ASYNC_FOR_"
     int COMPARE "COMPARE_"
     int PUSH_NULL "PUSH_NULL_"
+    int SWAP "SWAP_"
+    int STORE_FAST "STORE_FAST_"
+    int POP_TOP "POP_TOP_"
 
 for _number in range(256):
     IS_THROUGH[_number] = _number in _THROUGH
@@ -105,6 +109,9 @@ NOT_TAKEN = facts.NOT_TAKEN
 END_ASYNC_FOR = facts.END_ASYNC_FOR
 COMPARE = opcode.opmap["COMPARE_OP"]
 PUSH_NULL = opcode.opmap["PUSH_NULL"]
+SWAP = opcode.opmap["SWAP"]
+STORE_FAST = opcode.opmap["STORE_FAST"]
+POP_TOP = opcode.opmap["POP_TOP"]
 
 
 cdef class _Code:
@@ -196,7 +203,17 @@ def match(old, new, placeholders):
         walk.run()
         found.append((other, walk.table()))
         work.extend(walk.nested)
+        work.extend(_unmet(one, other, walk.nested))
     return found
+
+
+cdef list _unmet(old, new, nested):
+    """Pairs of code objects that only code mentions which cannot be reached: they are given positions, too."""
+    met = {id(each) for pair in nested for each in pair}
+    rest = [[c for c in code.co_consts if type(c) is _CodeType and id(c) not in met] for code in (old, new)]
+    if [(c.co_name, c.co_firstlineno) for c in rest[0]] != [(c.co_name, c.co_firstlineno) for c in rest[1]]:
+        raise NotRewritable(f"{old.co_qualname}: with probes the compiler finds other code unreachable", "unproved")
+    return list(zip(*rest))
 
 
 def relocate(new, placeholders):
@@ -252,6 +269,11 @@ cdef inline int _argument(_Code code, int unit, int part) noexcept:
 cdef inline bint _is_double(_Code code, int unit) noexcept:
     """Whether an instruction does the work of two."""
     return FIRST_OF[code.op[unit]] >= 0
+
+
+cdef inline bint _takes(int op) noexcept:
+    """Whether an instruction just takes one value from the stack."""
+    return op == STORE_FAST or op == POP_TOP
 
 
 cdef class _Walk:
@@ -344,6 +366,9 @@ cdef class _Walk:
                 self.match_passed()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
+            if new.op[b] == SWAP and _takes(_opcode(old, a, part_a)):
+                a, part_a, b, part_b = self.follow_swap(a, part_a, b)
+                continue
             self.compare(a, part_a, b, part_b)
             self.take(b, old.positions[a])
             if old.op[a] != NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
@@ -360,6 +385,40 @@ cdef class _Walk:
                 part_b = 1
             else:
                 b, part_b = new.next[b], 0
+
+    cdef tuple follow_swap(self, int a, int part_a, int b):
+        """Walk over what the old code takes from the stack, and the new code takes after it swapped first and last.
+
+        That is how the compiler ends a comprehension: the result is swapped with what the comprehension hid. Where it
+        is stored at once, the old code stores in another order instead, unless a jump is between. Short ways out of
+        a function are copied to where a jump to them would be, and with probes in them they may not be short.
+
+        Returns:
+            Where the walk goes on: ``a, part_a, b, part_b``.
+        """
+        cdef _Code old = self.old, new = self.new
+        cdef int part_b = 0, start = b
+        taken = []
+        for _ in range(new.arg[b]):
+            op = _opcode(old, a, part_a)
+            if not _takes(op):
+                self.fail(a, b)
+            taken.append((op, _argument(old, a, part_a), a))
+            a, part_a = (a, 1) if not part_a and _is_double(old, a) else (old.next[a], 0)
+        stored = [arg for op, arg, _ in taken if op == STORE_FAST]
+        if len(set(stored)) < len(stored):
+            self.fail(taken[0][2], start)
+        taken[0], taken[-1] = taken[-1], taken[0]
+        b = new.next[b]
+        for op, arg, unit in taken:
+            if not part_b:
+                b = self.skip(b, op)
+            if op != _opcode(new, b, part_b) or arg != _argument(new, b, part_b):
+                self.fail(unit, b)
+            self.take(b, old.positions[unit])
+            self.handlers(unit, b)
+            b, part_b = (b, 1) if not part_b and _is_double(new, b) else (new.next[b], 0)
+        return a, part_a, b, part_b
 
     cdef match_passed(self):
         """Pair the instructions passed on the way, as far as they are the same ones in the same order.
@@ -523,8 +582,11 @@ cdef bytes _table(_Code new, list partner, dict ends):
         position = partner[unit]
         if position is None:
             own = new.positions[unit]
-            ours = unit in ends or number_of(own[2]) >= 0 or number_of(own[3]) >= 0
-            position = last if ours else own
+            is_marked = number_of(own[2]) >= 0 or number_of(own[3]) >= 0
+            if is_marked and unit not in ends and BEGINS_PROBE[new.op[unit]]:
+                position = (own[0], own[0], None, None)  # never met: code that cannot be reached has its lines, too
+            else:
+                position = last if is_marked or unit in ends else own
         placed[unit] = position
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows

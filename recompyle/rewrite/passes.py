@@ -7,19 +7,19 @@ added, and every position stays the source's.
 
 import ast
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.probes import Clock, Coat, Counter
+from recompyle.rewrite.walk import Walk
 
 __all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
@@ -680,22 +680,25 @@ def _is_tested(node, parent):
 
 
 def _truth(node, parent, at):
-    if _is_boolean(node) and (_is_tested(node, parent) or isinstance(parent, ast.BoolOp)):
+    if _is_boolean(node) and _decides(node, parent, at):
         return "its truth would be asked for twice"
     if isinstance(node, (ast.BoolOp, ast.IfExp)) and node.lineno != node.end_lineno:
         return "it ends on different lines"
     if (
         isinstance(node, ast.Compare)
-        and (_is_tested(node, parent) or isinstance(parent, ast.BoolOp))
         and isinstance(node.ops[-1], (ast.Is, ast.IsNot))
         and isinstance(node.comparators[-1], ast.Constant)
+        and _decides(node, parent, at)
     ):
         return "a test for None has a jump of its own"
-    if isinstance(parent, ast.IfExp) and _is_boolean(node) and node is not parent.test:
-        grand = at.parent(parent)
-        if grand is not None and (_is_tested(parent, grand) or isinstance(grand, ast.BoolOp)):
-            return "its truth would be asked for twice"
     return None
+
+
+def _decides(node, parent, at):
+    """Whether an expression is tested, or an operand; so are both ends of a conditional expression that is."""
+    while isinstance(parent, ast.IfExp) and node is not parent.test:
+        node, parent = parent, at.parent(parent)
+    return _is_tested(node, parent) or isinstance(parent, ast.BoolOp)
 
 
 def _formatting(node, parent, at):
@@ -810,85 +813,7 @@ _RULES = (
 )
 
 
-# -- the walk ------------------------------------------------------------------------------------------------
-
-
-class _Walk:
-    """One walk over a function's body, in source order, by an explicit list of work.
-
-    State: ``plan.parents`` (node to parent) and ``nested`` (ids of nodes that run in another frame).
-    """
-
-    def __init__(self, plan):
-        self.plan = plan
-        self.nested = set()
-        self.order = []
-
-    def run(self, root):
-        """List the nodes of a function in source order, with the functions around each."""
-        work = [(child, root, False, 0) for child in reversed(_body_of(root))]
-        while work:
-            node, parent, nested, depth = work.pop()
-            self.plan.parents[id(node)] = parent
-            if nested:
-                self.nested.add(id(node))
-            self.order.append((node, depth))
-            if isinstance(node, _COMPREHENSIONS):
-                work.extend(reversed(self._comprehension(node, nested, depth)))
-            elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-                work += [(child, node, True, depth + 1) for child in reversed(node.body)]
-                if isinstance(node, ast.ClassDef) and not getattr(node, "type_params", ()):
-                    outside = [*node.bases, *(each.value for each in node.keywords)]
-                    work.extend((child, node, nested, depth) for child in reversed(outside))
-            elif isinstance(node, ast.Lambda):
-                work.append((node.body, node, True, depth))
-            else:
-                work += [(child, node, nested, depth) for child in reversed(_visible(node))]
-        return self.order
-
-    def _comprehension(self, node, nested, depth):
-        """The first iterable is evaluated outside; the rest in a frame of its own, unless it is inlined."""
-        inlined = INLINED_COMPREHENSIONS and not isinstance(node, ast.GeneratorExp)
-        inner = nested or not inlined
-        parts = [(each, node, inner, depth) for each in _elements(node)]
-        for i, generator in enumerate(node.generators):
-            self.plan.parents[id(generator)] = node
-            parts += [
-                (generator.target, generator, inner, depth),
-                (generator.iter, generator, nested if i == 0 else inner, depth),
-                *((test, generator, inner, depth) for test in generator.ifs),
-            ]
-        return parts
-
-
-def _elements(node):
-    if isinstance(node, ast.DictComp):
-        return [each for each in (node.key, node.value) if each is not None]
-    return [node.elt]
-
-
-def _body_of(node):
-    return [node.body] if isinstance(node, ast.Lambda) else node.body
-
-
-def _visible(node):
-    """The children that may hold probes: no patterns, annotations, aliases, nor what has no position."""
-    children = []
-    for field in _visible_fields(type(node)):
-        value = getattr(node, field, None)
-        if isinstance(value, ast.AST):
-            children.append(value)
-        elif type(value) is list:
-            children += [child for child in value if isinstance(child, ast.AST)]
-    return children
-
-
-@cache
-def _visible_fields(kind):
-    if kind.__name__ == "TypeAlias":
-        return ()
-    hidden = ("annotation", "type_params", "type_comment", "pattern", "ctx")
-    return tuple(field for field in kind._fields if field not in hidden)
+# -- showing ------------------------------------------------------------------------------------------------
 
 
 class _Frozen:
@@ -932,8 +857,8 @@ def plan(context, function, code, passes):
         PassError: a pass raised, or asked for something that is not allowed.
     """
     result = Plan()
-    walk = _Walk(result)
-    order = walk.run(context.definition.node) if context is not None else []
+    walk = Walk(None if context is None else context.definition.node)
+    order, result.parents = walk.order, walk.parents
     watched = [context.definition.node, *(node for node, _ in order)] if any(map(_is_foreign, passes)) and order else []
     frozen = _Frozen(watched)
     cursors = []

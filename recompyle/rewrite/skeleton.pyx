@@ -3,7 +3,11 @@
 What a function compiles to depends on its surroundings: class names mangle private names, enclosing functions
 decide what is a free variable, `global` statements and imported names of the module change opcodes. The
 skeleton is a module that holds just those surroundings. Whether it is right is not argued but tested: the
-unchanged function compiled in it must equal the running code object (`same`), else nothing is rewritten.
+unchanged function compiled in it must equal the running code object (`difference`), else nothing is rewritten.
+
+Where many functions of a file are wanted, the file is compiled once, whole, and the running code must equal what it
+holds. The skeleton is not tested then, but each rewrite compiled in it is: but for its probes it must equal the
+running code as well.
 """
 
 import ast
@@ -58,10 +62,15 @@ class Context:
 
     @property
     def plain(self):
-        """The code that the definition compiles to unchanged; equal to ``code``."""
+        """The code that the definition compiles to unchanged, in its skeleton; equal to ``code``."""
         if self._plain is None:
             self._plain = self.compile(self.definition.node)
         return self._plain
+
+    @property
+    def reference(self):
+        """What rewritten code must equal but for its probes: ``code``, as the compiler gives it here."""
+        return self.plain if self._plain is not None or _is_frozen(self.code) else self.code
 
     def compile(self, node):
         """Compile a changed version of the definition's node in the same surroundings.
@@ -102,7 +111,8 @@ def locate(code, module_globals):
         context = Context(code, source, candidates[number], bound)
         context.record = record
         return context
-    matches = _matches(code, source)
+    source.asked += 1
+    matches = _in_whole(code, source) or _matches(code, source)
     if len(matches) == 1 and key is not None:
         context = matches[0]
         context.record = record
@@ -115,6 +125,31 @@ def locate(code, module_globals):
     if len(matches) == 1:
         return matches[0]
     raise SourceMismatch(_why(code, source, matches))
+
+
+# From this part of a file's functions on, compiling it whole is cheaper than one by one. So it is known only
+# afterwards that they are many, and at most twice as much is spent as needed.
+cdef enum:
+    MANY = 8
+
+
+cdef list _in_whole(code, source):
+    """The context of the definition, if the file is to be compiled whole and it is the only one that it can be."""
+    candidates = source.definitions.get((code.co_name, code.co_firstlineno), ())
+    # A comprehension may turn a free variable into a cell: then what the functions around bind is to be tried out.
+    if len(candidates) != 1 or code.co_cellvars or source.asked * MANY < len(source.definitions):
+        return []
+    try:
+        compiled = source.codes(code.co_flags & _FUTURES).get((code.co_name, code.co_firstlineno), ())
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    if len(compiled) != 1 or difference(code, compiled[0]) is not None:
+        return []
+    return [Context(code, source, candidates[0], code.co_freevars)]
+
+
+cdef bint _is_frozen(code):
+    return code.co_filename.startswith("<frozen ")
 
 
 cdef list _matches(code, source):
@@ -363,7 +398,7 @@ def difference(a, b):
         return "positions differ"
     if len(a.co_consts) != len(b.co_consts):
         return "the number of constants differs"
-    frozen = a.co_filename.startswith("<frozen ")
+    frozen = _is_frozen(a)
     for one, other in zip(a.co_consts, b.co_consts):
         if frozen and type(one) is tuple and type(other) is frozenset and other == frozenset(one):
             continue  # 3.11 stores the sets of its frozen modules as tuples

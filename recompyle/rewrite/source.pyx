@@ -18,6 +18,7 @@ _CACHED_FILES = 4  # trees are large: a 5,000-line module takes about 30 MB
 _cache = OrderedDict()
 _lock = threading.Lock()
 
+_CodeType = type(compile("", "", "exec"))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)
@@ -48,9 +49,10 @@ class Source:
         definitions: ``(co_name, co_firstlineno)`` to the list of `Definition` that could have made such code.
         imports: names that the module's own level imports.
         names_super: whether the module's own level mentions ``super``.
+        asked: how many functions were looked for in it.
     """
 
-    __slots__ = ("file", "text", "lines", "definitions", "imports", "names_super")
+    __slots__ = ("file", "text", "lines", "definitions", "imports", "names_super", "asked", "_tree", "_codes")
 
     def __init__(self, file, text, lines, tree):
         self.file = file
@@ -59,6 +61,9 @@ class Source:
         self.definitions = {}
         self.imports = set()
         self.names_super = False
+        self.asked = 0
+        self._tree = tree
+        self._codes = None
         _index(self, tree)
 
     def text_of(self, node):
@@ -66,6 +71,27 @@ class Source:
         decorators = getattr(node, "decorator_list", None)
         first = decorators[0].lineno if decorators else node.lineno
         return "".join(self.lines[first - 1 : node.end_lineno])
+
+
+    def codes(self, flags):
+        """What the whole file compiles to: ``(co_name, co_firstlineno)`` to the code objects there.
+
+        Parameters:
+            flags: of the compiler. They are taken to be the same each time.
+
+        Raises:
+            SyntaxError, ValueError: it does not compile.
+        """
+        if self._codes is None:
+            codes = {}
+            work = [quietly(self._tree, self.file, flags)]
+            while work:
+                for const in work.pop().co_consts:
+                    if type(const) is _CodeType:
+                        codes.setdefault((const.co_name, const.co_firstlineno), []).append(const)
+                        work.append(const)
+            self._tree, self._codes = None, codes
+        return self._codes
 
 
 cdef _index(source, tree):

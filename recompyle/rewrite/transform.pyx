@@ -26,6 +26,9 @@ cdef enum:
     FEW_ARGUMENTS = 30
 
 _POSITION = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+_LOAD = ast.Load()
+_INVERT = ast.Invert()
+_new = ast.AST.__new__
 
 
 class Placeholder:
@@ -89,6 +92,13 @@ cdef bint _is_plain(node):
     )
 
 
+cdef _node(kind, dict fields):
+    """A node made of its fields and position; the constructors of nodes look at them, at several times the price."""
+    node = _new(kind)
+    node.__dict__ = fields
+    return node
+
+
 cdef class _Builder:
     cdef object plan
     cdef bint names
@@ -119,15 +129,14 @@ cdef class _Builder:
         return copy
 
     cdef copy(self, node):
-        cdef dict fields = {}
+        cdef dict fields = dict(node.__dict__)
         for field in node._fields:
-            value = getattr(node, field, None)
-            if isinstance(value, ast.AST):
-                value = self.build(value)
-            elif type(value) is list:
-                value = self.build_list(value)
-            fields[field] = value
-        return ast.copy_location(type(node)(**fields), node)
+            value = fields.get(field)
+            if type(value) is list:
+                fields[field] = self.build_list(value)
+            elif isinstance(value, ast.AST):
+                fields[field] = self.build(value)
+        return _node(type(node), fields)
 
     cdef list build_list(self, list items):
         cdef list built = []
@@ -144,7 +153,7 @@ cdef class _Builder:
         # It is no addition to the program but part of it, and stands where the author put it: no marker.
         position = {name: getattr(node, name) for name in _POSITION}
         load = self.load(Placeholder(wrap.number, wrap.probe, wrap.role, True), wrap, position)
-        return ast.UnaryOp(ast.Invert(), load, **position)
+        return _node(ast.UnaryOp, {"op": _INVERT, "operand": load, **position})
 
     cdef place(self, node, wrap, bint before):
         placeholder = Placeholder(wrap.number, wrap.probe, wrap.role, before)
@@ -156,22 +165,18 @@ cdef class _Builder:
     cdef load(self, placeholder, wrap, position):
         self.placeholders.append(placeholder)
         if self.names:
-            return ast.Name("@" + wrap.label, ast.Load(), **position)
-        constant = placeholder.constant
-        return ast.IfExp(
-            ast.Constant(True, **position),
-            ast.Constant(constant, **position),
-            ast.Constant(constant, **position),
-            **position,
-        )
+            return _node(ast.Name, {"id": "@" + wrap.label, "ctx": _LOAD, **position})
+        constant = _node(ast.Constant, {"value": placeholder.constant, **position})
+        true = _node(ast.Constant, {"value": True, **position})
+        return _node(ast.IfExp, {"test": true, "body": constant, "orelse": constant, **position})
 
     cdef wrap(self, copy, node, wrap, bint before):
         if wrap.role == "bare":
             return ast.copy_location(ast.IfExp(ast.copy_location(ast.Constant(True), node), copy, copy), node)
         load, position = self.place(node, wrap, before)
         if wrap.role == "first":
-            load = ast.UnaryOp(ast.Invert(), load, **position)
-        return ast.Subscript(load, copy, ast.Load(), **position)
+            load = _node(ast.UnaryOp, {"op": _INVERT, "operand": load, **position})
+        return _node(ast.Subscript, {"value": load, "slice": copy, "ctx": _LOAD, **position})
 
     cdef call(self, copy, node, wrap, bint last):
         """Put a probe round the callee, or call a function in its place."""
@@ -181,8 +186,11 @@ cdef class _Builder:
         function, argument = wrap.instead
         load, position = self.place(node.func, function, True)
         second, _ = self.place(node.func, argument, True)
-        return ast.Call(load, [copy.func, second, *copy.args], copy.keywords, **position)
+        return _node(ast.Call, {
+            "func": load, "args": [copy.func, second, *copy.args], "keywords": copy.keywords, **position
+        })
 
     cdef mark(self, statement, wrap):
         load, position = self.place(statement, wrap, True)
-        return ast.Expr(ast.UnaryOp(ast.Invert(), load, **position), **position)
+        inverted = _node(ast.UnaryOp, {"op": _INVERT, "operand": load, **position})
+        return _node(ast.Expr, {"value": inverted, **position})

@@ -26,6 +26,9 @@ class Base:
     def m(self, *args, **kwargs):
         return O("m")
 
+    def __hash__(self):
+        return 7
+
 """
 
 TAIL = """
