@@ -65,15 +65,30 @@ _PAIRS = {
 }
 
 
+# Tests that are each other's contrary: with a mark at the end of a block the compiler may exchange its two ways.
+_CONTRARY = {
+    opcode.opmap[one]: opcode.opmap[other]
+    for pair in (
+        ("POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE"),
+        ("POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE"),
+        ("POP_JUMP_FORWARD_IF_TRUE", "POP_JUMP_FORWARD_IF_FALSE"),
+        ("POP_JUMP_FORWARD_IF_NONE", "POP_JUMP_FORWARD_IF_NOT_NONE"),
+    )
+    for one, other in (pair, pair[::-1])
+    if one in opcode.opmap
+}
+
+NOWHERE = (None, None, None, None)
+
 # The same by number, for the walk. Every interpreter of the process writes the same values.
 cdef extern from *:
     """
     static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], HAS_NULL[256], BEGINS_PROBE[256];
-    static int PLAIN_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
+    static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
     """
     char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, HAS_NULL, BEGINS_PROBE
-    int[256] PLAIN_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
+    int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
     int SUBSCRIPT "SUBSCRIPT_"
@@ -91,6 +106,7 @@ for _number in range(256):
     HAS_NULL[_number] = _number in _WITH_NULL
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
+    CONTRARY_OF[_number] = _CONTRARY.get(_number, -1)
     CACHES_OF[_number] = facts.CACHES[_number]
     WAY_OF[_number] = facts.JUMPS.get(_number, 0)
     FIRST_OF[_number], SECOND_OF[_number] = _PAIRS.get(_number, (-1, -1))
@@ -255,7 +271,8 @@ cdef class _Walk:
     """One pair of code objects.
 
     State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
-    takes its position from what follows), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
+    takes its position from what follows), ``loose`` (new units of jumps behind the end of a block, where ways meet that
+    had jumps of their own), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
     the first new unit it was met with) and ``met_again`` (pairs besides).
     """
 
@@ -263,6 +280,7 @@ cdef class _Walk:
     cdef dict placeholders, before, roles
     cdef list partner
     cdef dict ends
+    cdef set loose
     cdef list met
     cdef set met_again
     cdef list work, passed_old, passed_new
@@ -280,6 +298,7 @@ cdef class _Walk:
         self.roles = {each.number: each.role for each in placeholders.values()}
         self.partner = [None] * self.new.count
         self.ends = {}
+        self.loose = set()
         self.met = [None] * self.old.count
         self.met_again = set()
         self.passed_old, self.passed_new = [], []
@@ -337,6 +356,12 @@ cdef class _Walk:
                 self.match_passed()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
+            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+                self.take(b, old.positions[a])
+                self.handlers(a, b)
+                self.work.append((old.target[a], self.not_taken(new, new.next[b])))
+                a, b = self.not_taken(old, old.next[a]), new.target[b]
+                continue
             self.compare(a, part_a, b, part_b)
             self.take(b, old.positions[a])
             if old.op[a] != NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
@@ -353,6 +378,10 @@ cdef class _Walk:
                 part_b = 1
             else:
                 b, part_b = new.next[b], 0
+
+    cdef int not_taken(self, _Code code, int unit) noexcept:
+        """The unit behind the mark that a test has on the way that it does not jump."""
+        return code.next[unit] if unit < code.count and code.op[unit] == NOT_TAKEN else unit
 
     cdef match_passed(self):
         """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
@@ -381,6 +410,7 @@ cdef class _Walk:
         """The next instruction of the new code that does something and belongs to no probe."""
         cdef _Code new = self.new
         cdef int steps = 0, op
+        cdef bint ended = False
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
@@ -391,6 +421,7 @@ cdef class _Walk:
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
                 if placeholder is not None:
+                    ended = placeholder.role == "ending"
                     b = self.step_over(b, placeholder)
                     continue
             if op == SUBSCRIPT and self.is_probe(b, expected):
@@ -401,20 +432,30 @@ cdef class _Walk:
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
             self.passed_new.append(b)
+            if ended:
+                self.loose.add(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
 
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
-        cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
-        self.ends[b] = True
+        cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0)
+        cdef bint ending = placeholder.role == "ending"
+        self.note_end(b, ending)
         b = self.new.next[b]
         while more:
             if b >= self.new.count:
                 self.outside()
-            self.ends[b] = True
+            self.note_end(b, ending)
             b = self.new.next[b]
             more -= 1
         return b
+
+    cdef note_end(self, int b, bint ending):
+        """A unit of a probe in front of what follows; at the end of a block it has no position, as ways meet there."""
+        if ending:
+            self.partner[b] = NOWHERE
+        else:
+            self.ends[b] = True
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
@@ -476,6 +517,8 @@ cdef class _Walk:
 
     cdef take(self, int b, position):
         """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
+        if b in self.loose and self.partner[b] is not None and self.partner[b] != position:
+            position = self.partner[b] = NOWHERE
         if self.partner[b] is None or position == self.new.positions[b]:
             self.partner[b] = position
 

@@ -167,6 +167,7 @@ class Plan:
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
         callees: ``id(call)`` to wraps round what it calls; they go round all others.
         marks: ``id(statement)`` to marks before it.
+        endings: ``id(statement)`` and a field of it to marks at the end of the block in that field.
         held: ``id(node)`` to the wrap that stands in place of it.
         nodes: ``id(node)`` to node, for every node with a request.
         unrolled: callees that the compiler would look at, were they to stand bare; see `Cursor.callee`.
@@ -183,6 +184,7 @@ class Plan:
         self.outer = {}
         self.callees = {}
         self.marks = {}
+        self.endings = {}
         self.held = {}
         self.nodes = {}
         self.unrolled = []
@@ -202,7 +204,7 @@ class Plan:
         return wrap
 
     def ask(self, verb, node, *arguments):
-        """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark`` or ``around``."""
+        """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark``, ``mark_end`` or ``around``."""
         self.asked.append((verb, node, arguments))
         getattr(self, verb)(node, *arguments)
 
@@ -222,6 +224,11 @@ class Plan:
     def mark(self, statement, probe, label):
         self.request(self.marks, statement, Wrap("mark", probe, label))
 
+    def mark_end(self, statement, block, probe, label):
+        self.nodes[id(statement)] = statement
+        wrap = self.numbered(Wrap("ending", probe, label))
+        self.endings.setdefault((id(statement), block), []).append(wrap)
+
     def around(self, node, start, end, label):
         last = _evaluated_last(node)
         if last is None:
@@ -229,6 +236,7 @@ class Plan:
         else:
             self.request(self.outer, last, Wrap("through", start, f"start{label}"))
             self.request(self.inner, node, Wrap("through", end, f"end{label}"))
+
     def shape(self):
         """What decides how the code with placeholders looks: which nodes, by place in the walk, get which wraps.
 
@@ -238,10 +246,15 @@ class Plan:
             return None
         place = {each: i for i, each in enumerate(self.parents)}
         tables = (self.inner, self.outer, self.marks, self.callees)
-        return tuple(
+        at_nodes = tuple(
             (i, place[node], wrap.role, wrap.number, wrap.instead is not None)
             for i, table in enumerate(tables)
             for node, wraps in table.items()
+            for wrap in wraps
+        )
+        return at_nodes + tuple(
+            (block, place[node], wrap.role, wrap.number)
+            for (node, block), wraps in self.endings.items()
             for wrap in wraps
         )
 
@@ -257,6 +270,7 @@ class Cursor:
         code: its running code object, untouched.
         file: its file name.
         line: line of its ``def`` or ``lambda``; without source, its first line.
+        node: its tree: FunctionDef, AsyncFunctionDef or Lambda, part of the shared tree; None without source.
         globals: the function's globals.
         imports: names that the module's own level imports.
         sites: the sites made by this pass so far.
@@ -274,6 +288,7 @@ class Cursor:
         self.function = code.co_qualname
         self.file = code.co_filename
         self.line = context.definition.node.lineno if context is not None else code.co_firstlineno
+        self.node = context.definition.node if context is not None else None
         self.imports = context.source.imports if context is not None else frozenset()
         self.sites = []
 
@@ -291,14 +306,19 @@ class Cursor:
         """The node's exact text, white space collapsed."""
         if not FSTRING_POSITIONS and any(isinstance(each, _FORMATTED) for each in self._ancestors(node)):
             return ast.unparse(node)
-        return " ".join(self._segment(node).split())
+        return " ".join(self.text((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)).split())
 
-    def _segment(self, node):
-        lines = self._context.source.lines[node.lineno - 1 : node.end_lineno]
+    def text(self, start: "tuple[int, int]", end: "tuple[int, int]") -> str:
+        """The source text between two places, as written.
+
+        Parameters:
+            start, end: line, from 1, and column, in UTF-8 bytes from 0, as nodes have them.
+        """
+        lines = self._context.source.lines[start[0] - 1 : end[0]]
         if len(lines) == 1:
-            return lines[0].encode()[node.col_offset : node.end_col_offset].decode(errors="replace")
-        first = lines[0].encode()[node.col_offset :].decode(errors="replace")
-        last = lines[-1].encode()[: node.end_col_offset].decode(errors="replace")
+            return lines[0].encode()[start[1] : end[1]].decode(errors="replace")
+        first = lines[0].encode()[start[1] :].decode(errors="replace")
+        last = lines[-1].encode()[: end[1]].decode(errors="replace")
         return "".join([first, *lines[1:-1], last])
 
     def _ancestors(self, node):
@@ -433,6 +453,24 @@ class Cursor:
         if is_docstring(statement, self.parent(statement)):
             self._refuse(statement, "a docstring cannot be marked: behind anything else it would be none")
         self._plan.ask("mark", statement, self._checked(statement, probe, "__invert__"), label)
+
+    def mark_end(self, statement, block: str, probe, label: str = "end") -> None:
+        """Run ``~probe`` where a block of a compound statement has run to its end.
+
+        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception.
+
+        Parameters:
+            statement: the compound statement.
+            block: the field that holds the block: ``"body"``, ``"orelse"`` or ``"finalbody"``; it may be empty.
+            probe: probe with ``__invert__``.
+            label: shown in `preview`.
+
+        Raises:
+            PassError: the node has no such block, or the probe has no ``__invert__``.
+        """
+        if not isinstance(statement, ast.stmt) or not isinstance(getattr(statement, block, None), list):
+            self._refuse(statement, f"a {type(statement).__name__} has no block {block!r} that could end")
+        self._plan.ask("mark_end", statement, block, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:
         """Put a start and an end round a call, an ``await`` or a ``yield from``.
@@ -613,6 +651,11 @@ def _not_a_value(node, parent, at):
 
 
 def _constant(node, parent, at):
+    if isinstance(node, ast.Constant) and isinstance(parent, _COMPREHENSIONS):
+        # An element: nothing to fold it into, but for the truth that an unrolled call asks of it.
+        call = at.parent(parent)
+        if not (isinstance(call, ast.Call) and _is_inlined_call(call)):
+            return None
     if _is_constant(node):
         return "it is a constant"
     if isinstance(node, ast.Name) and node.id == "__debug__":

@@ -34,7 +34,8 @@ class Placeholder:
     Attributes:
         number: from 0, within one function.
         probe: what will stand there.
-        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``held``
+        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``ending`` (a mark
+            behind the last statement of a block, where the compiler may let several ways meet), ``held``
             (``~probe``, as an expression), ``call`` (called instead, with the callee in front of the arguments) or
             ``argument`` (between callee and arguments).
         before: the probe's instructions belong to what follows (starts), not to what went before (ends).
@@ -126,6 +127,8 @@ cdef class _Builder:
                 value = self.build(value)
             elif type(value) is list:
                 value = self.build_list(value)
+                for wrap in self.plan.endings.get((id(node), field), ()):
+                    value.append(self.mark((getattr(node, field) or [node])[-1], wrap))
             fields[field] = value
         return ast.copy_location(type(node)(**fields), node)
 
