@@ -78,9 +78,6 @@ _CONTRARY = {
     if one in opcode.opmap
 }
 
-# Up to 3.12 a conditional jump asks for the truth itself; later on `TO_BOOL` has done so before.
-cdef bint TRUTH_RAISES = PYTHON < (3, 13)
-
 NOWHERE = (None, None, None, None)
 
 # The same by number, for the walk. Every interpreter of the process writes the same values.
@@ -88,10 +85,12 @@ cdef extern from *:
     """
     static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], HAS_NULL[256], BEGINS_PROBE[256];
     static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
+    #define TRUTH_RAISES (PY_VERSION_HEX < 0x030D0000)  /* a conditional jump asks for the truth itself */
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
     """
     char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, HAS_NULL, BEGINS_PROBE
     int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
+    bint TRUTH_RAISES
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
     int SUBSCRIPT "SUBSCRIPT_"
@@ -361,7 +360,7 @@ cdef class _Walk:
                 return
             if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
-                if TRUTH_RAISES:  # else it cannot raise, and the compiler covers it or not by chance
+                if TRUTH_RAISES:  # else `TO_BOOL` has done so before, and the compiler covers the jump or not by chance
                     self.handlers(a, b)
                 self.work.append((old.target[a], self.not_taken(new, new.next[b])))
                 a, b = self.not_taken(old, old.next[a]), new.target[b]

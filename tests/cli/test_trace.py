@@ -1,0 +1,56 @@
+"""``python -m recompyle trace``."""
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """\
+import sys
+
+def total(texts):
+    found = 0
+    for text in texts:
+        found += int(text)
+    return found
+
+print(total(sys.argv[1:]), __name__)
+if len(sys.argv) > 3:
+    sys.exit(7)
+"""
+
+
+def run(tmp_path, *arguments):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-P", "-m", "recompyle", "trace", str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_annotated_source(tmp_path):
+    done = run(tmp_path, "1", "2", "--func", "total")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 __main__\n")
+    assert "found = 1, 3" in done.stdout and "\033" not in done.stdout
+    assert "<module> (script.py:9)\n  total (script.py:3)" in done.stdout
+
+
+def test_json_and_exit_code(tmp_path):
+    file = tmp_path / "trace.json"
+    done = run(tmp_path, "--func", "total", "--json", "--output", str(file), "--", "1", "2", "3")
+    assert (done.returncode, done.stdout) == (7, "6 __main__\n")
+    assert [each["hits"] for each in json.loads(file.read_text())["traces"][0]["lines"]] == [1, 4, 3, 1]
+
+
+def test_an_exception_is_shown_as_python_does_and_the_trace_too(tmp_path):
+    done = run(tmp_path, "x", "--func", "total")
+    assert done.returncode == 1
+    assert done.stderr.startswith('Traceback (most recent call last):\n  File "') and "invalid literal" in done.stderr
+    assert "recompyle" not in done.stderr
+    assert "for text in texts:" in done.stdout
+
+
+def test_mistakes(tmp_path):
+    done = run(tmp_path, "--func", "nope")
+    assert done.returncode == 2 and "it has total" in done.stderr and done.stdout == ""
+    assert run(tmp_path).returncode == 2
+    assert run(tmp_path, "--func", "json:nope").returncode == 2
