@@ -442,23 +442,15 @@ cdef class _Walk:
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
         cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0)
-        cdef bint ending = placeholder.role == "ending"
-        self.note_end(b, ending)
+        self.ends[b] = True
         b = self.new.next[b]
         while more:
             if b >= self.new.count:
                 self.outside()
-            self.note_end(b, ending)
+            self.ends[b] = True
             b = self.new.next[b]
             more -= 1
         return b
-
-    cdef note_end(self, int b, bint ending):
-        """A unit of a probe in front of what follows; at the end of a block it has no position, as ways meet there."""
-        if ending:
-            self.partner[b] = NOWHERE
-        else:
-            self.ends[b] = True
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
@@ -521,7 +513,8 @@ cdef class _Walk:
     cdef take(self, int b, position):
         """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
         if b in self.loose and self.partner[b] is not None and self.partner[b] != position:
-            position = self.partner[b] = NOWHERE
+            line = position[0]  # what the ways have in common
+            position = self.partner[b] = (line, line, None, None) if line == self.partner[b][0] else NOWHERE
         if self.partner[b] is None or position == self.new.positions[b]:
             self.partner[b] = position
 

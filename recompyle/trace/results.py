@@ -38,9 +38,8 @@ class TraceResults(list[tuple[str, dict[str, tuple[int, Samples]]]]):
         self.calls = calls
         for stack, listing, hits, samples in found:
             order = sorted(range(len(hits)), key=lambda i: (listing.lines[i].line, listing.lines[i].column))
-            wanted = [i for i in order if hits[i] or incl_unhit]
-            keys = unique([listing.lines[i].source for i in wanted])
-            self.append((stack, {k: (hits[i], samples[i] or {}) for k, i in zip(keys, wanted, strict=True)}))
+            keys = zip(unique([listing.lines[i].source for i in order]), order, strict=True)
+            self.append((stack, {k: (hits[i], samples[i] or {}) for k, i in keys if hits[i] or incl_unhit}))
             rows = [report.Row(listing.lines[i], hits[i], samples[i] or {}) for i in order]
             self._records.append(report.Record(listing, stack, rows))
 

@@ -412,8 +412,13 @@ def test_interleaved_coroutines_and_generators():
         for i in range(n):
             yield i
 
-    results = tracefunc(lambda: list(zip(pairs(2), pairs(3), strict=False)), target_func=pairs)
-    assert [lines_of(results, i)["yield i"] for i in range(2)] == [2, 2]
+    def in_turns():
+        one, other = pairs(2), pairs(3)
+        return [next(one), next(other), *one, *other]
+
+    results = tracefunc(in_turns, target_func=pairs)
+    assert results.result == [0, 0, 1, 1, 2]
+    assert [lines_of(results, i)["yield i"] for i in range(2)] == [2, 3]
 
 
 def test_nothing_is_kept_alive():
