@@ -151,9 +151,7 @@ def _bound(node: Any) -> Iterator[str]:
     """Names that stand in a node as text."""
     if isinstance(node, ast.Name):
         yield node.id
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        yield node.name
-    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)) or (isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name):
         yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest

@@ -1,3 +1,4 @@
+# ruff: noqa: B007, B018, E701, E702, E704, UP028, SIM, F841, F821, C416, RUF
 """`tracefunc`: what a line is, when it is looked at, what is recorded of it."""
 
 import asyncio
@@ -32,23 +33,23 @@ def shown(trace):
 
 def demo(n):
     total = 0
-    for i in range(n): total += i  # noqa: E701
+    for i in range(n): total += i
     return total
 
 
-def one_liner(): x = 1; y = 2; return x + y  # noqa: E702, E704
+def one_liner(): x = 1; y = 2; return x + y
 
 
 def target(x):
     return x + 1
 
 
-def another(x): return target(x)  # noqa: E704
+def another(x): return target(x)
 
 
 def wrapper(n):
     out = []
-    for i in range(n): out.append(target(i))  # noqa: E701
+    for i in range(n): out.append(target(i))
     out.append(another(10))
     return out
 
@@ -138,7 +139,7 @@ class Shop:
     def static(a):
         return a + 3
 
-    @functools.lru_cache  # noqa: B019
+    @functools.lru_cache
     def cached(self, a):
         return a + 4
 
@@ -180,8 +181,8 @@ def flow(xs):
     else:
         k = 9
     try:
-        1 / 0  # noqa: B018
-    except ValueError as e:
+        1 / 0
+    except ValueError:
         pass
     except (ZeroDivisionError, KeyError) as e:
         y = e
@@ -197,7 +198,7 @@ def flow(xs):
             pass
     with open("/dev/null") as file:
         y = file
-    y = 1; y = 1  # noqa: E702
+    y = 1; y = 1
     return k
 
 
@@ -226,9 +227,9 @@ def test_lines_never_reached():
 def comprehensions(xs):
     a = [x * 2 for x in xs if x > 1]
     b = sum(x for x in xs)
-    c = {x: 0 for x in xs}
+    c = dict.fromkeys(xs, 0)
     d = [[y for y in range(x)] for x in xs]
-    e = [x and y or 1 for x in xs for y in xs]
+    e = [(x and y) or 1 for x in xs for y in xs]
     return a, b, c, d, e, (lambda: [z for z in xs])()
 
 
@@ -274,7 +275,7 @@ def test_samples():
 
 def failing(n):
     value = n
-    return value + missing  # noqa: F821
+    return value + missing
 
 
 def test_an_exception_is_kept_with_its_traceback():
