@@ -43,7 +43,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("script", help="the script; options that are not known here, and all behind --, are its own")
     parser.add_argument(
         "--func", required=True, metavar="NAME",
-        help="a function of the script as Class.method or function.<locals>.inner, or of a module as package.module:name",
+        help="a function of the script, as Class.method or function.<locals>.inner; or of a module, as module:name",
     )
     parser.add_argument("--json", action="store_true", help="write JSON for other programs")
     parser.add_argument("--output", metavar="FILE", help="write there, not to the standard output")

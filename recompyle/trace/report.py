@@ -10,7 +10,7 @@ __all__ = ["Record", "Row", "as_dict", "html", "text"]
 
 VERSION = 1  # of the JSON form
 _WIDEST = 60  # columns of source before the values; longer lines push them to the right
-_PLAIN = ("type", "function", "builtin_function_or_method", "module", "ABCMeta", "EnumType")  # seldom what one looks for
+_PLAIN = ("type", "function", "builtin_function_or_method", "module", "ABCMeta", "EnumType")  # seldom of interest
 _DIM, _BOLD, _RED, _END = "\033[2m", "\033[1m", "\033[31m", "\033[0m"
 
 

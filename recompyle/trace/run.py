@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from inspect import CO_NESTED
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
@@ -107,10 +107,8 @@ class Tracing:
         self._incl_unhit = incl_unhit
         self._patches = ExitStack()
         if stacks:
-            try:
+            with suppress(NotRewritable):  # then paths are shown as they are
                 self.folder = os.path.dirname(os.path.abspath(functions_of(fn)[0].__code__.co_filename))
-            except NotRewritable:
-                pass
 
     def of(self, target: Any) -> "Tracing":
         """Put the probes into a target; a ``with`` block takes them out again."""

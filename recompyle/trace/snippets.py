@@ -12,6 +12,7 @@ __all__ = ["COMPREHENSIONS", "FUNCTIONS", "Line", "Listing", "line_of", "names_o
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SCOPES = (*FUNCTIONS, ast.ClassDef, ast.Lambda, *COMPREHENSIONS)
+_NAMED = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases", "decorator_list", "type_comment")
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 _Place = tuple[int, int]
@@ -151,8 +152,9 @@ def _bound(node: Any) -> Iterator[str]:
     """Names that stand in a node as text."""
     if isinstance(node, ast.Name):
         yield node.id
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)) or (isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name):
-        yield node.name
+    elif isinstance(node, _NAMED):
+        if node.name:
+            yield node.name
     elif isinstance(node, ast.MatchMapping) and node.rest:
         yield node.rest
     elif isinstance(node, ast.Import | ast.ImportFrom):

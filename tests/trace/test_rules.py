@@ -1,4 +1,3 @@
-# ruff: noqa: B007, B018, E701, E702, E704, UP028, SIM, F841, F821, C416, RUF
 """`tracefunc`: what a line is, when it is looked at, what is recorded of it."""
 
 import asyncio
@@ -182,7 +181,7 @@ def flow(xs):
         k = 9
     try:
         1 / 0
-    except ValueError:
+    except ValueError as e:
         pass
     except (ZeroDivisionError, KeyError) as e:
         y = e
@@ -208,7 +207,8 @@ def test_hits_of_headers():
     assert lines_of(results) == {
         "y = 3": 1, "while True:": 4, "y -= 1": 4, "if y < 0:": 4, "break": 1, "elif y == 1:": 3, "continue": 1,
         "for x in xs:": 4, "try:": 3, "continue ": 3, "k = x": 3, "k = 9": 1,
-        "try: ": 1, "1 / 0": 1, "except ValueError as e:": 1, "except (ZeroDivisionError, KeyError) as e:": 1, "y = e": 1,
+        "try: ": 1, "1 / 0": 1, "except ValueError as e:": 1, "except (ZeroDivisionError, KeyError) as e:": 1,
+        "y = e": 1,
         "match xs:": 1, "case []:": 1, "case [1, b, *_] if b > 0:": 1, "y = b": 1, "match xs: ": 1, 'case {"a": 1}:': 1,
         'with open("/dev/null") as file:': 1, "y = file": 1, "y = 1": 1, "y = 1 ": 1, "return k": 1,
     }
@@ -227,9 +227,9 @@ def test_lines_never_reached():
 def comprehensions(xs):
     a = [x * 2 for x in xs if x > 1]
     b = sum(x for x in xs)
-    c = dict.fromkeys(xs, 0)
+    c = {x: 0 for x in xs}
     d = [[y for y in range(x)] for x in xs]
-    e = [(x and y) or 1 for x in xs for y in xs]
+    e = [x and y or 1 for x in xs for y in xs]
     return a, b, c, d, e, (lambda: [z for z in xs])()
 
 
@@ -238,7 +238,8 @@ def test_comprehensions_count_their_elements():
     hits = lines_of(results)
     assert {k: hits[k] for k in hits if " for " in k and " = " not in k and not k.startswith("return")} == {
         "[x * 2 for x in xs if x > 1]": 2, "(x for x in xs)": 3, "{x: 0 for x in xs}": 3,
-        "[[y for y in range(x)] for x in xs]": 3, "[y for y in range(x)]": 6, "[x and y or 1 for x in xs for y in xs]": 9,
+        "[[y for y in range(x)] for x in xs]": 3, "[y for y in range(x)]": 6,
+        "[x and y or 1 for x in xs for y in xs]": 9,
         "[z for z in xs]": 3,
     }
     trace = results[0][1]
