@@ -47,7 +47,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="write JSON for other programs")
     parser.add_argument("--output", metavar="FILE", help="write there, not to the standard output")
-    parser.add_argument("--incl-unhit", action="store_true", help="in JSON and dicts, list lines that never ran too")
+    parser.add_argument("--incl-unhit", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--max-calls", type=_count, default=10, metavar="N", help="record so many calls (10)")
     parser.add_argument("--max-samples", type=_count, default=10, metavar="N", help="read variables so often (10)")
     parser.add_argument("--max-repr", type=_count, default=50, metavar="N", help="longest text of a value (50)")
