@@ -47,7 +47,6 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="write JSON for other programs")
     parser.add_argument("--output", metavar="FILE", help="write there, not to the standard output")
-    parser.add_argument("--incl-unhit", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--max-calls", type=_count, default=10, metavar="N", help="record so many calls (10)")
     parser.add_argument("--max-samples", type=_count, default=10, metavar="N", help="read variables so often (10)")
     parser.add_argument("--max-repr", type=_count, default=50, metavar="N", help="longest text of a value (50)")
@@ -64,7 +63,7 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run the script and write the trace, however the script ends."""
     tracing = Tracing(
-        stacks=True, incl_unhit=options.incl_unhit, max_calls=options.max_calls, max_samples=options.max_samples,
+        stacks=True, max_calls=options.max_calls, max_samples=options.max_samples,
         max_repr=options.max_repr,
     )
     tracing.folder = os.path.dirname(os.path.abspath(options.script))
