@@ -45,13 +45,22 @@ tsan:  ## the C core's unit tests under ThreadSanitizer
 fuzz:  ## fuzz the C core's decoders for a short while
 	$(MAKE) -C librecompyle fuzz
 
+.PHONY: fuzz-rewrite fuzz-source
+fuzz-rewrite:  ## random programs, plain and rewritten, must do the same; FUZZ="--pass all --seed 2" hands options on
+	@$(ENVIRONMENT)
+	$(PY) -P tests/fuzz/run.py $(FUZZ)
+fuzz-source:  ## random source, which is never run: every rewrite of it is proved; FUZZ="--programs 50" hands options on
+	@$(ENVIRONMENT)
+	$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
+	$(PY) -P tests/fuzz/source.py $(FUZZ)
+
 .PHONY: leaks
 leaks:  ## look for references and memory that repeated use would lose
 	@$(ENVIRONMENT)
 	$(PY) -P tests/prove/leaks.py
 
 .PHONY: prove
-prove:  ## CPython's own tests, plain and with every function profiled; PROVE="test_json" hands options on
+prove:  ## CPython's own tests, plain and with every function rewritten; PROVE="test_json" hands options on
 	@mkdir -p build; .ci/pythons > build/pythons; failed=0; while read -r version python; do \
 		.ci/venv "$$python" .venv/$$version && \
 		.venv/$$version/bin/python -P tests/prove/run.py --report build/prove-$$version.json $(PROVE) < /dev/null || failed=1; \

@@ -34,6 +34,7 @@ MODULES = {
     "recompyle.rewrite.skeleton": [],
     "recompyle.rewrite.transform": [],
     "recompyle.rewrite.link": [],
+    "recompyle.rewrite.origin": [],
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.patch.swap": [],

@@ -409,7 +409,8 @@ def _units(code: types.CodeType) -> set[Unit]:
             units.add((operation, repr(value), None))
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
-        elif instruction.opcode in _JUMPS:
+        elif instruction.opcode in _JUMPS or operation == "POP_TOP":
+            # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             argument, place = "", place[:1]
         elif operation in ("LOAD_CONST", "RETURN_CONST"):
             shown = sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)

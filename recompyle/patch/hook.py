@@ -28,6 +28,7 @@ from recompyle.patch.registry import Patch
 from recompyle.patch.resolve import DOTTED, module_dict
 from recompyle.patch.targets import functions_in
 from recompyle.rewrite import cache
+from recompyle.rewrite.order import in_order
 
 __all__ = ["Installation", "install"]
 
@@ -164,7 +165,12 @@ class _Finder:
         installation = self._installation
         if not installation._covers(name):
             return None
-        finders = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else []
+        finders = list(sys.meta_path)  # a copy, as other threads may change it
+        try:  # noqa: SIM105  contextlib's frames would be seen by tracers
+            del finders[: finders.index(self) + 1]
+        except ValueError:
+            # Taken out in the midst of a search: whoever searches would pass over the next finder. So all are asked.
+            pass
         for finder in finders:
             find_spec = getattr(finder, "find_spec", None)
             spec = None if find_spec is None else find_spec(name, path, target)
@@ -243,6 +249,8 @@ def install(packages: str | Iterable[str], *passes: Any, cached: bool = True) ->
 
     Raises:
         ValueError: no package, no pass, or not a name of a package.
+        TypeError: something that is no pass.
+        PassError: passes that contradict each other, or of a level that there is not.
     """
     names = (packages,) if isinstance(packages, str) else tuple(packages)
     if not names or not passes:
@@ -252,6 +260,7 @@ def install(packages: str | Iterable[str], *passes: Any, cached: bool = True) ->
             raise ValueError(f"{name!r} is not the name of a package such as 'app' or 'app.orders'")
         if name.partition(".")[0] == "recompyle":
             raise ValueError("recompyle does not rewrite itself")
+    in_order(passes)
     installation = Installation(names, passes, cached)
     if not _env.disabled():
         sys.meta_path.insert(0, installation._finder)

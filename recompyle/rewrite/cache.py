@@ -10,12 +10,14 @@ bytecode, its options, this package's version. A file that is not in order is ig
 replaced in one step, so any number of processes may share a folder.
 
 ``RECOMPYLE_CACHE_DIR`` names the folder. By default it is ``recompyle`` in the user's folder for caches
-(``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept.
+(``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept. What is read is code that will run:
+a folder or file that belongs to somebody else, or that others may write to, is not used.
 """
 
 import contextlib
 import marshal
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -68,8 +70,7 @@ class Record:
             OSError: it cannot be written.
         """
         payload = marshal.dumps({**_read(self.path), **self.known})
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent)
+        handle, name = tempfile.mkstemp(SUFFIX, dir=self.path.parent)
         try:
             with open(handle, "wb") as file:
                 file.write(MARK + _digest(payload) + payload)
@@ -84,7 +85,7 @@ class Record:
 def keeping() -> Iterator[None]:
     """Let rewrites of this thread use the cache; what they add is written in the end."""
     folder = _folder()
-    if folder is None or getattr(_local, "records", None) is not None:
+    if folder is None or getattr(_local, "records", None) is not None or not _is_private(folder):
         yield
         return
     _local.records, _local.folder = {}, folder
@@ -92,7 +93,7 @@ def keeping() -> Iterator[None]:
         yield
     finally:
         records, _local.records = _local.records, None
-        with contextlib.suppress(OSError):  # it is only a cache
+        with contextlib.suppress(OSError, ValueError):  # it is only a cache
             changed = [record for _, record in records.values() if record.changed]
             for record in changed:
                 record.save()
@@ -137,21 +138,45 @@ def _folder() -> Path | None:
     return Path(home, "recompyle") if os.path.isabs(home) else None
 
 
+def _is_private(folder: Path) -> bool:
+    """Make the folder if there is none, and tell whether nobody but the user can put anything in."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _is_ours(folder.stat())
+    except OSError:
+        return False
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would keep us waiting
+
+
 def _read(path: Path) -> dict[bytes, Any]:
     """What a file of the cache holds; nothing if it is not in order."""
     try:
-        data = path.read_bytes()
+        with open(path, "rb", opener=_open) as file:
+            data = file.read() if _is_ours(os.fstat(file.fileno())) else b""
     except OSError:
         return {}
     start = len(MARK) + len(_digest(b""))
     payload = data[start:]
     if data[:start] != MARK + _digest(payload):
         return {}
-    return marshal.loads(payload)  # type: ignore[no-any-return]
+    try:
+        known = marshal.loads(payload)
+    except (EOFError, ValueError, TypeError):
+        return {}
+    return known if type(known) is dict else {}
 
 
 def _prune(folder: Path) -> None:
-    files = [(each.stat().st_mtime, each.stat().st_size, each.path) for each in os.scandir(folder) if each.is_file()]
+    """Delete the oldest files of the cache if they are too large together. Others that lie there are not ours."""
+    ours = [each for each in os.scandir(folder) if each.name.endswith(SUFFIX) and each.is_file(follow_symlinks=False)]
+    files = [(each.stat().st_mtime, each.stat().st_size, each.path) for each in ours]
     total = sum(size for _, size, _ in files)
     if total <= LARGEST:
         return

@@ -247,8 +247,6 @@ def _check_free_shape(wanted: Prepared, context: Context, new: CodeType) -> None
     }.items():
         if not same:
             raise PassError(f"{_free_names(wanted)} in {old.co_qualname}: it would change the function's {what}")
-
-
     lost = _enclosing_names(context) & (_global_names(new) - _global_names(old))
     if lost:
         raise PassError(

@@ -31,6 +31,7 @@ _ENDS = _numbers("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS", "IN
 _PROBE_BEGINS = _numbers("LOAD_CONST", "UNARY_INVERT", "POP_TOP")
 _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
 _CALLS = _numbers("PRECALL", "CALL", "CALL_KW")
+_METHODS = _numbers("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 # Loads whose lowest bit says that they push what a call wants: a NULL, or for attributes of 3.12 and later the
 # method apart from its object, which means the same.
@@ -83,12 +84,13 @@ NOWHERE = (None, None, None, None)
 # The same by number, for the walk. Every interpreter of the process writes the same values.
 cdef extern from *:
     """
-    static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], HAS_NULL[256], BEGINS_PROBE[256];
+    static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], IS_METHOD[256], HAS_NULL[256];
+    static char BEGINS_PROBE[256];
     static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     #define TRUTH_RAISES (PY_VERSION_HEX < 0x030D0000)  /* a conditional jump asks for the truth itself */
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
     """
-    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, HAS_NULL, BEGINS_PROBE
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
     int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
     bint TRUTH_RAISES
     int EXTENDED_ARG "EXTENDED_ARG_"
@@ -105,6 +107,7 @@ for _number in range(256):
     IS_END[_number] = _number in _ENDS
     IS_CONSTANT[_number] = _number in _CONSTANTS
     IS_CALL[_number] = _number in _CALLS
+    IS_METHOD[_number] = _number in _METHODS
     HAS_NULL[_number] = _number in _WITH_NULL
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
@@ -280,12 +283,13 @@ cdef class _Walk:
 
     cdef _Code old, new
     cdef dict placeholders, before, roles
+    cdef bint has_callees
     cdef list partner
     cdef dict ends
     cdef set loose
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new
+    cdef list work, passed_old, passed_new, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -298,12 +302,13 @@ cdef class _Walk:
         self.placeholders = placeholders
         self.before = {each.number: each.before for each in placeholders.values()}
         self.roles = {each.number: each.role for each in placeholders.values()}
+        self.has_callees = not {"callee", "call"}.isdisjoint(self.roles.values())
         self.partner = [None] * self.new.count
         self.ends = {}
         self.loose = set()
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new = [], []
+        self.passed_old, self.passed_new, self.passed_marks = [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -350,11 +355,13 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_marks:
+                self.passed_marks = []
             if not part_a:
                 a = self.lead(a)
             if not part_b:
                 b = self.skip(b, old.op[a])
-            if self.passed_new and self.passed_old:
+            if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
@@ -371,7 +378,7 @@ cdef class _Walk:
                 self.handlers(a, b)
             if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
-            if IS_END[old.op[a]]:
+            if IS_END[old.op[a]] or IS_THROUGH[old.op[a]]:  # the latter is the jump of `while True: pass`
                 return
             if not part_a and _is_double(old, a):
                 part_a = 1
@@ -387,30 +394,45 @@ cdef class _Walk:
         return code.next[unit] if unit < code.count and code.op[unit] == NOT_TAKEN else unit
 
     cdef match_passed(self):
-        """Pair the instructions passed on the way, as far as they are the same ones in the same order."""
+        """Pair the instructions passed on the way, as far as they are the same ones in the same order.
+
+        Of ``try:``, ``pass`` and the like the old code has nothing but a NOP, for the event of its line. With a mark
+        before it the compiler finds that needless, as the mark is of the same line: then the mark stands for it.
+        """
         rest = list(self.passed_old)
+        alone = []
         for b in self.passed_new:
-            for i in range(len(rest)):
-                if self.old.op[<int> rest[i]] == self.new.op[<int> b]:
-                    self.take(b, self.old.positions[rest[i]])
-                    del rest[: i + 1]
-                    break
+            alike = [i for i in range(len(rest)) if self.old.op[<int> rest[i]] == self.new.op[<int> b]]
+            if alike:
+                # Several may be there for their lines alone, such as those of ``try:`` and a folded condition.
+                there = [i for i in alike if self.old.positions[rest[i]] == self.new.positions[b]]
+                i = (there or [i for i in alike if self.same_line(rest[i], b)] or alike)[0]
+                self.take(b, self.old.positions[rest[i]])
+                alone += rest[:i]
+                del rest[: i + 1]
+        for b in self.passed_marks:
+            for a in (*alone, *rest):
+                if self.same_line(a, b):
+                    self.take(b, self.old.positions[a])
+
+    cdef bint same_line(self, int a, int b) except -1:
+        return self.old.positions[a][0] == self.new.positions[b][0]
 
     cdef int lead(self, int a) except -1:
-        """The next instruction of the old code that does something."""
+        """The next instruction of the old code that does something; in a loop that never will, its jump back."""
         cdef _Code old = self.old
         cdef int steps = 0
         while True:
             if not 0 <= a < old.count or old.op[a] < 0:
                 self.outside()
-            if not IS_THROUGH[old.op[a]] or steps > old.count:  # the latter for `while True: pass`
+            if not IS_THROUGH[old.op[a]] or (steps > old.count and 0 <= old.target[a] <= a):
                 return a
             self.passed_old.append(a)
             a = old.target[a] if old.target[a] >= 0 else old.next[a]
             steps += 1
 
     cdef int skip(self, int b, int expected) except -1:
-        """The next instruction of the new code that does something and belongs to no probe."""
+        """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
         cdef bint ended = False
@@ -418,8 +440,6 @@ cdef class _Walk:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
             steps += 1
-            if steps > new.count:
-                return b
             op = new.op[b]
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
@@ -430,7 +450,7 @@ cdef class _Walk:
             if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
-            if not IS_THROUGH[op]:
+            if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
@@ -442,15 +462,17 @@ cdef class _Walk:
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
         cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0)
-        self.ends[b] = True
-        b = self.new.next[b]
-        while more:
+        cdef bint is_mark = placeholder.role == "mark"
+        while True:
+            self.ends[b] = True
+            if is_mark:
+                self.passed_marks.append(b)
+            b = self.new.next[b]
+            if not more:
+                return b
             if b >= self.new.count:
                 self.outside()
-            self.ends[b] = True
-            b = self.new.next[b]
             more -= 1
-        return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
@@ -484,6 +506,10 @@ cdef class _Walk:
                 self.fail(a, b)
         elif op == COMPARE:
             if (arg | 16) != (new_arg | 16):  # whether the result is wanted as a truth value
+                self.fail(a, b)
+        elif IS_METHOD[op]:
+            bare = old.op[a] == new.op[b] and old.arg[a] == new.arg[b]
+            if arg != new_arg or not (bare or self.has_callees):  # a method is fetched in another way for its probe
                 self.fail(a, b)
         elif IS_CALL[op]:
             if arg != new_arg and not (arg + 2 == new_arg and self.is_called_instead(b)):

@@ -5,19 +5,23 @@ import builtins
 import re
 from types import CodeType
 
-__all__ = ["CallFilter", "dotted", "local_names"]
+__all__ = ["CallFilter", "dotted", "local_names", "matcher"]
 
 
 def dotted(node) -> str | None:
-    """A callee as written, if it is made of names, attributes and simple subscripts: ``a.b``, ``a[k].c``."""
+    """A callee as written, if it is made of names, attributes and subscripts: ``a.b``, ``a[k].c``, ``a[i + 1]``.
+
+    Constants stand there without quotes. What begins with anything but a name has no dotted name: None.
+    """
     parts = []
     while True:
         if isinstance(node, ast.Attribute):
             parts.append("." + node.attr)
             node = node.value
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Constant, ast.Name)):
+        elif isinstance(node, ast.Subscript):
             index = node.slice
-            parts.append(f"[{index.value!s}]" if isinstance(index, ast.Constant) else f"[{index.id}]")
+            text = str(index.value) if isinstance(index, ast.Constant) else dotted(index) or ast.unparse(index)
+            parts.append(f"[{text}]")
             node = node.value
         elif isinstance(node, ast.Name):
             parts.append(node.id)
@@ -47,8 +51,8 @@ class CallFilter:
     """
 
     def __init__(self, at, include, exclude, with_builtins: bool, words=("include", "exclude")):
-        self.include = _matcher(include) if include is not None else None
-        self.exclude = _matcher(exclude) if exclude is not None else None
+        self.include = matcher(include) if include is not None else None
+        self.exclude = matcher(exclude) if exclude is not None else None
         self.with_builtins = with_builtins
         self.words = words
         self.hidden = at.globals.keys() | local_names(at.code)
@@ -67,8 +71,11 @@ class CallFilter:
         return isinstance(node, ast.Name) and hasattr(builtins, node.id) and node.id not in self.hidden
 
 
-def _matcher(patterns):
+def matcher(patterns):
     """A test for names: ``a[b]`` means ``a["b"]`` too, ``a[*]`` any subscript, ``a.*`` whatever begins so."""
     written = (re.escape(re.sub(r"""\[(['"])(.*?)\1\]""", r"[\2]", each)) for each in patterns)
-    any_of = (each.replace(r"\[\*\]", r"\[[^\]]*\]").replace(r"\*", ".*") for each in written)
-    return re.compile("|".join(any_of)).fullmatch
+    any_of = (each.replace(r"\[\*\]", _SUBSCRIPT).replace(r"\*", ".*") for each in written)
+    return re.compile("|".join(any_of), re.DOTALL).fullmatch
+
+
+_SUBSCRIPT = r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]"  # with subscripts inside, but none of those again

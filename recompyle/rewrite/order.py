@@ -3,7 +3,7 @@
 import ast
 
 from recompyle.errors import PassError
-from recompyle.rewrite.passes import Pass
+from recompyle.rewrite.passes import LEVELS, Pass
 
 __all__ = ["Transformer", "in_order"]
 
@@ -34,9 +34,12 @@ def in_order(passes) -> "list[Pass]":
 
     Raises:
         TypeError: something else stands among them.
-        PassError: their demands contradict each other.
+        PassError: their demands contradict each other, or one has a level that there is not.
     """
     waiting = [_as_pass(each) for i, each in enumerate(passes) if not _is_replaced(each, passes[i + 1 :])]
+    for each in waiting:
+        if each.level not in LEVELS:
+            raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
     ordered: list[Pass] = []
     while waiting:
         ready = next((each for each in waiting if not any(_precedes(other, each) for other in waiting)), None)

@@ -214,7 +214,7 @@ class Plan:
     def callee(self, node, probe, label, instead):
         if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
             self.unrolled.append(node.func)
-        wrap = Wrap("through", probe, label)
+        wrap = Wrap("callee", probe, label)
         if instead is not None:
             function, given = instead
             called = self.numbered(Wrap("call", function, label))
@@ -304,11 +304,15 @@ class Cursor:
 
     def source(self, node) -> str:
         """The node's exact text, white space collapsed."""
+        return " ".join(self.text(node).split())
+
+    def text(self, node) -> str:
+        """The node's exact text; in formatted strings before 3.12, where its place is not known, formatted anew."""
         if not FSTRING_POSITIONS and any(isinstance(each, _FORMATTED) for each in self._ancestors(node)):
             return ast.unparse(node)
-        return " ".join(self.text((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)).split())
+        return self.between((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
 
-    def text(self, start: "tuple[int, int]", end: "tuple[int, int]") -> str:
+    def between(self, start: "tuple[int, int]", end: "tuple[int, int]") -> str:
         """The source text between two places, as written.
 
         Parameters:
@@ -663,7 +667,7 @@ def _constant(node, parent, at):
     return None
 
 
-_FOLDED = (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.operator, ast.unaryop, ast.Load)
+_FOLDED = (ast.Tuple, ast.BinOp, ast.UnaryOp, ast.Subscript, ast.JoinedStr, ast.operator, ast.unaryop, ast.Load)
 
 
 def _is_constant(node):
@@ -822,6 +826,14 @@ def _stored_comprehension(node, parent, at):
     return None
 
 
+def _stored_twice(node, parent, at):
+    if isinstance(node, ast.NamedExpr) and isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
+        if any(isinstance(each, ast.Name) and each.id == node.target.id for each in targets):
+            return "the compiler stores only once what goes to one name twice"
+    return None
+
+
 _RULES = (
     _not_a_value,
     _constant,
@@ -834,6 +846,7 @@ _RULES = (
     _growing_string,
     _stored_receiver,
     _stored_comprehension,
+    _stored_twice,
     _display,
 )
 
@@ -966,8 +979,6 @@ def plan(context, function, code, passes):
     frozen = _Frozen(watched)
     cursors = []
     for each in passes:
-        if each.level not in LEVELS:
-            raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
         at = Cursor(result, context, function, code, walk, each)
         cursors.append(at)
         try:

@@ -79,9 +79,16 @@ def preview(function: FunctionType, *passes: Pass | ast.NodeTransformer) -> Prev
 
 
 def details(function: FunctionType, passes) -> dict[str, object]:
-    """What a decorator tells of a rewrite: ``original_func``, ``original_source`` and ``new_source``."""
-    shown = preview(function, *passes)
-    return {"original_func": function, "original_source": shown.original, "new_source": shown.source}
+    """What a decorator tells of a rewrite.
+
+    Returns:
+        A dict: ``original_func``, the function; ``original_source``, the lines of the file that it stands on, as they
+        are; ``new_source``, see `Preview.source`. Without source the latter two are empty.
+    """
+    new = preview(function, *passes).source
+    context = engine.context_of(function, origin.of(function.__code__), passes)
+    original = "" if context is None else context.source.text_of(context.definition.node)
+    return {"original_func": function, "original_source": original, "new_source": new}
 
 
 def _unparse(node):

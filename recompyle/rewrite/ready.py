@@ -5,10 +5,10 @@ Each takes what to place and which places to choose; see `Chosen`.
 
 import ast
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
 from recompyle import inject
+from recompyle.rewrite.names import dotted, matcher
 from recompyle.rewrite.passes import Pass, Site, is_docstring, is_super
 
 __all__ = ["Assignments", "Calls", "Chosen", "EntryExit", "Expressions", "Handlers", "Loops", "Statements"]
@@ -23,8 +23,8 @@ class Chosen(Pass):
     Parameters:
         probe: a probe for all sites; or a function, or class, that takes a `Site` and gives its probe, or None for a
             site that gets none. It is called once for each site, however often a function is rewritten.
-        names: patterns such as ``"os.*"`` or a list of them, of which the site's name must match one. A site without a
-            name matches none.
+        names: patterns such as ``"os.*"`` or ``"table[*].get"``, or a list of them, of which the site's name must match
+            one. ``*`` stands for anything, as a subscript for any one. A site without a name matches none.
         lines: the first and last line of a range in which the site must begin.
         where: a function that takes the `Site` and tells whether it is chosen.
         nested_functions: whether functions and classes defined inside take part.
@@ -46,7 +46,7 @@ class Chosen(Pass):
         self.nested_functions = nested_functions
         self.probes: dict[Site, Any] = {}
         self._probe = probe
-        self._names = [names] if isinstance(names, str) else names
+        self._is_named = None if names is None else matcher([names] if isinstance(names, str) else names)
         self._lines = lines
         self._where = where
 
@@ -64,7 +64,7 @@ class Chosen(Pass):
         return None
 
     def _chooses(self, site: Site) -> bool:
-        if self._names is not None and not any(fnmatchcase(site.name or "", pattern) for pattern in self._names):
+        if self._is_named is not None and not (site.name and self._is_named(site.name)):
             return False
         if self._lines is not None and not self._lines[0] <= site.line <= self._lines[1]:
             return False
@@ -96,17 +96,6 @@ def _is_pair(probe: Any) -> bool:
     return not isinstance(probe, type) and hasattr(probe, "start") and hasattr(probe, "end")
 
 
-def name_of(node: Any) -> "str | None":
-    """A dotted name as written; None for any other expression."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return None
-    return ".".join([node.id, *reversed(parts)])
-
-
 class Calls(Chosen):
     """Calls: their results pass through ``probe[result]``.
 
@@ -117,7 +106,7 @@ class Calls(Chosen):
     def visit_Call(self, node: ast.Call, at: Any) -> None:
         if is_super(node):
             return
-        placed = self._place("call", node, name_of(node.func), at)
+        placed = self._place("call", node, dotted(node.func), at)
         if placed is None:
             return
         site, probe = placed
@@ -151,7 +140,7 @@ class Expressions(Chosen):
     def _visit(self, node: ast.expr, at: Any) -> None:
         if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
             return
-        self._through("expression", node, node, name_of(node), at)
+        self._through("expression", node, node, dotted(node), at)
 
 
 for _expression in ast.expr.__subclasses__():
@@ -176,7 +165,7 @@ class Assignments(Chosen):
             self._assigned(node, node.target, at)
 
     def _assigned(self, node: Any, target: ast.expr, at: Any) -> None:
-        self._through("assignment", node.value, node, name_of(target), at)
+        self._through("assignment", node.value, node, dotted(target), at)
 
 
 class Loops(Chosen):
@@ -186,7 +175,7 @@ class Loops(Chosen):
     """
 
     def visit_For(self, node: Any, at: Any) -> None:
-        self._mark("iteration", node.body[0], node, name_of(getattr(node, "target", None)), at)
+        self._mark("iteration", node.body[0], node, dotted(getattr(node, "target", None)), at)
 
     visit_AsyncFor = visit_While = visit_For
 
@@ -198,7 +187,7 @@ class Handlers(Chosen):
     """
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler, at: Any) -> None:
-        self._mark("handler", node.body[0], node, name_of(node.type), at)
+        self._mark("handler", node.body[0], node, dotted(node.type), at)
 
 
 class EntryExit(Chosen):

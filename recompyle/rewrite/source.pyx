@@ -61,6 +61,12 @@ class Source:
         self.names_super = False
         _index(self, tree)
 
+    def text_of(self, node):
+        """The lines on which a function stands, its decorators included."""
+        decorators = getattr(node, "decorator_list", None)
+        first = decorators[0].lineno if decorators else node.lineno
+        return "".join(self.lines[first - 1 : node.end_lineno])
+
 
 cdef _index(source, tree):
     """Walk the whole file once, with the scopes around each node."""

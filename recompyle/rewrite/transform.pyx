@@ -34,10 +34,10 @@ class Placeholder:
     Attributes:
         number: from 0, within one function.
         probe: what will stand there.
-        role: ``through`` (``probe[value]``), ``first`` (``(~probe)[value]``), ``mark`` (``~probe``), ``ending`` (a mark
-            behind the last statement of a block, where the compiler may let several ways meet), ``held``
-            (``~probe``, as an expression), ``call`` (called instead, with the callee in front of the arguments) or
-            ``argument`` (between callee and arguments).
+        role: ``through`` (``probe[value]``), ``callee`` (the same with what is called), ``first``
+            (``(~probe)[value]``), ``mark`` (``~probe``), ``ending`` (a mark behind the last statement of a block, where
+            the compiler may let several ways meet), ``held`` (``~probe``, as an expression), ``call`` (called instead,
+            with the callee in front of the arguments) or ``argument`` (between callee and arguments).
         before: the probe's instructions belong to what follows (starts), not to what went before (ends).
     """
 

@@ -78,7 +78,7 @@ def line_of(node: Any, at: Any) -> Line:
     if around is not None:  # its own position is that of a text that never stood in the file
         return Line(at.source(node), around.lineno, around.col_offset, around.lineno, names)
     start, end = _start(node, at), (node.end_lineno, node.end_col_offset) if _is_whole(node) else _header_end(node, at)
-    return Line(at.text(start, end).strip(), *start, end[0], names)
+    return Line(at.between(start, end).strip(), *start, end[0], names)
 
 
 def _is_whole(node: ast.AST) -> bool:
@@ -93,7 +93,7 @@ def _start(node: Any, at: Any) -> _Place:
     before = siblings.index(node)
     after = siblings[before - 1].body[-1] if before else at.parent(node).subject
     from_, to = (after.end_lineno, after.end_col_offset), (node.pattern.lineno, node.pattern.col_offset)
-    text = at.text(from_, to).encode()
+    text = at.between(from_, to).encode()
     offset = text.rindex(b"case")
     line = from_[0] + text.count(b"\n", 0, offset)
     newline = text.rfind(b"\n", 0, offset)
@@ -107,7 +107,7 @@ def _header_end(node: Any, at: Any) -> _Place:
     decorators = getattr(body, "decorator_list", None)
     first = (decorators[0] if decorators else body).lineno, (decorators[0] if decorators else body).col_offset
     line, column = last
-    for text in at.text(last, first).splitlines():
+    for text in at.between(last, first).splitlines():
         code = text.partition("#")[0].encode()
         colon = code.find(b":")
         if colon >= 0:

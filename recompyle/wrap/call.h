@@ -36,7 +36,8 @@ rcp_call_wrapper(PyObject *wrapper, PyObject *callee, PyObject *extras, PyObject
 }
 
 /* Shows the exception that is set to a function, and leaves it set. What that function raises is dropped: it
-   tidies a traceback, and the exception on its way matters more. */
+   tidies a traceback, and the exception on its way matters more. That exception may be that the limit of recursion was
+   reached; the function goes a few calls deeper, and gets the room that the interpreter keeps for such work. */
 static inline void
 rcp_show_exception(PyObject *function)
 {
@@ -51,7 +52,10 @@ rcp_show_exception(PyObject *function)
         Py_DECREF(traceback);
     }
 #endif
+    PyThreadState *thread = PyThreadState_Get();
+    thread->recursion_headroom++;
     PyObject *done = PyObject_CallOneArg(function, value);
+    thread->recursion_headroom--;
     if (done == NULL) {
         PyErr_Clear();
     }

@@ -47,9 +47,11 @@ def rewrite_wrap_calls(
 
     Raises:
         TypeError: the wrapper is not callable; the object decorated is no Python function, nor a wrapper of one.
-        ValueError: a blacklist and a whitelist are given.
+        ValueError: a blacklist and a whitelist are given, or ``rewrite_details`` is no dict.
         RecompyleError: the function cannot be rewritten.
     """
+    if not isinstance(rewrite_details, dict | None):
+        raise ValueError(f"rewrite_details must be a dict to fill, or None; not {type(rewrite_details).__name__}")
     wrap = WrapCalls(
         wrapper,
         ignore_builtins=ignore_builtins,

@@ -1,5 +1,6 @@
 """What a wrapper is told of the call that it gets."""
 
+import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
@@ -12,24 +13,40 @@ __all__ = ["CallExtras"]
 class CallExtras(Site, Mapping[str, Any]):
     """What a wrapper gets to know of the call: one constant object for each place in the source.
 
-    It has the attributes of a `Site`, and it is a mapping with two keys: ``"ln_range"``, the first and the last
-    line, and ``"source"``.
+    It has the attributes of a `Site`, and it is a mapping with the two keys that the first recompyle gave:
+    ``"ln_range"``, the first and the last line, or just the line if it is one; and ``"source"``, the call formatted
+    anew, as `ast.unparse` does it.
     """
 
-    __slots__ = ("_wrapper",)
+    __slots__ = ("_formatted", "_text", "_wrapper")
+
+    _formatted: str | None
+    _text: str
+    _wrapper: object
 
     @classmethod
-    def of(cls, site: Site, wrapper: object) -> "CallExtras":
-        """What a wrapper is told of a site."""
+    def of(cls, site: Site, text: str, wrapper: object) -> "CallExtras":
+        """What a wrapper is told of a site.
+
+        Parameters:
+            site: the site.
+            text: the exact text of the call.
+            wrapper: the wrapper, for those who look for its frames.
+        """
         made = cls(*(getattr(site, field.name) for field in fields(site)))
+        object.__setattr__(made, "_formatted", None)
+        object.__setattr__(made, "_text", text)
         object.__setattr__(made, "_wrapper", wrapper)
         return made
 
     def __getitem__(self, key: str) -> Any:
         if key == "ln_range":
-            return self.line, self.end_line
+            return (self.line,) if self.line == self.end_line else (self.line, self.end_line)
         if key == "source":
-            return self.source
+            if self._formatted is None:  # made when asked for: it takes longer than all else that a site needs
+                tree = ast.parse(f"({self._text}\n)", mode="eval")
+                object.__setattr__(self, "_formatted", ast.unparse(tree))
+            return self._formatted
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
@@ -37,3 +54,11 @@ class CallExtras(Site, Mapping[str, Any]):
 
     def __len__(self) -> int:
         return 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the wrapper, which cannot always be sent.
+        return _arrived, (Site(*(getattr(self, field.name) for field in fields(self))), self._text)
+
+
+def _arrived(site: Site, text: str) -> CallExtras:
+    return CallExtras.of(site, text, None)

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from types import MethodType
 from typing import Any, TypeVar
 
 from recompyle.wrap import tracebacks
@@ -37,14 +38,13 @@ class ExceptHook:
     def __init__(self) -> None:
         self.active = True
         self._sys_before, self._threading_before = sys.excepthook, threading.excepthook
-        # One object for each, so that it can be told whether it is still the one in place.
-        self._sys_hook, self._threading_hook = self._uncaught, self._uncaught_in_thread
-        sys.excepthook, threading.excepthook = self._sys_hook, self._threading_hook
+        sys.excepthook, threading.excepthook = self._uncaught, self._uncaught_in_thread
 
     def _uncaught(self, kind: Any, value: Any, traceback: Any) -> None:
         if self.active and value is not None:
+            is_own = traceback is value.__traceback__
             tracebacks.clean(value)
-            traceback = value.__traceback__
+            traceback = value.__traceback__ if is_own else traceback
         self._sys_before(kind, value, traceback)
 
     def _uncaught_in_thread(self, args: Any, /) -> None:
@@ -60,16 +60,22 @@ class ExceptHook:
         Where somebody else has put in a hook since, ours stays under it and hands on what it gets.
         """
         self.active = False
-        if sys.excepthook is self._sys_hook:
-            sys.excepthook = self._sys_before
-        if threading.excepthook is self._threading_hook:
-            threading.excepthook = self._threading_before
+        while (hook := _undone(sys.excepthook)) is not None:
+            sys.excepthook = hook._sys_before
+        while (hook := _undone(threading.excepthook)) is not None:
+            threading.excepthook = hook._threading_before
 
     def __enter__(self) -> "ExceptHook":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.restore()
+
+
+def _undone(hook: object) -> ExceptHook | None:
+    """The handle of a hook that is in place and of no use any more, since others came above it and are gone."""
+    handle = hook.__self__ if type(hook) is MethodType else None
+    return handle if type(handle) is ExceptHook and not handle.active else None
 
 
 def install_excepthook() -> ExceptHook:

@@ -9,7 +9,7 @@ from recompyle.rewrite.names import CallFilter, dotted
 from recompyle.rewrite.passes import Pass, is_super
 from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
-from recompyle.wrap.tracebacks import CleanProbe, Tidy, functions_behind
+from recompyle.wrap.tracebacks import SUSPENDED, CleanProbe, Tidy, functions_behind
 
 __all__ = ["WrapCalls"]
 
@@ -25,8 +25,6 @@ LOOK_AT_CALLER = frozenset(
 # Wrappers that may stand in the code themselves, with no probe between. Who compares code objects compares and
 # hashes their constants, which must run no code of the user's.
 DIRECT: tuple[type, ...] = (FunctionType, MethodType)
-
-_SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous generator
 
 
 class WrapCalls(Pass):
@@ -66,7 +64,7 @@ class WrapCalls(Pass):
         functions = functions_behind(wrapper) if hide_wrapper else ()
         self._tidy = Tidy(functions) if functions else None
         # Frames that begin only when the result is awaited or iterated over, when the call itself is long done.
-        self._late = any(each.__code__.co_flags & _SUSPENDED for each in functions)
+        self._late = any(each.__code__.co_flags & SUSPENDED for each in functions)
 
     def key(self):
         return id(self.wrapper), self.ignore_builtins, self.blacklist, self.whitelist, self._tidy is not None
@@ -83,9 +81,9 @@ class WrapCalls(Pass):
             at.skip(node, reason)
             return
         site = at.site(node, "call", name)
-        extras = CallExtras.of(site, self.wrapper)
+        extras = CallExtras.of(site, at.text(node), self.wrapper)
         label = f"call_{site.id}"
-        direct = self._tidy is None and isinstance(self.wrapper, DIRECT)  # without a probe nobody tidies up
+        direct = self._tidy is None and type(self.wrapper) in DIRECT  # without a probe nobody tidies up
         instead = (self.wrapper, extras) if direct else None
         at.callee(node, CallProbe(self.wrapper, extras, self._tidy, label), label, instead)
 

@@ -7,18 +7,21 @@ functions, so the arguments are copied once, as pointers, and there is no frame 
 """
 
 cimport cython
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject, PyObject_Call, PyTypeObject
 from recompyle._c.probe cimport Probe
 
 cdef extern from "Python.h":
     ctypedef void* vectorcallfunc  # takes a pointer to constant pointers, which Cython cannot say
     ctypedef PyObject* (*ternaryfunc_)(PyObject*, PyObject*, PyObject*) noexcept
     PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
+    ctypedef PyObject* (*reprfunc_ "reprfunc")(PyObject*) noexcept
+    PyObject* PyObject_Str(PyObject*) noexcept
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     void PyType_Modified(PyTypeObject*)
     ctypedef struct _Type "PyTypeObject":
         Py_ssize_t tp_vectorcall_offset
         ternaryfunc_ tp_call
+        reprfunc_ tp_str
         unsigned long tp_flags
 
 cdef extern from "call.h":
@@ -66,8 +69,9 @@ cdef class WrappedCall:
     cdef CallProbe probe
     cdef object callee
 
-    def __call__(self, *args, **kwargs):  # makes the type callable; the slot is exchanged below
-        raise NotImplementedError
+    def __call__(self, *args, **kwargs):
+        # Makes the type callable, and serves who says `call.__call__`; the slot itself is exchanged below.
+        return PyObject_Call(self, args, kwargs)
 
     def __getattribute__(self, name):
         # The type has these two as well; error messages ask for the first.
@@ -100,15 +104,21 @@ cdef PyObject* _call(PyObject* self, PyObject** args, size_t nargsf, PyObject* n
     return result
 
 
-cdef _take_vectorcall():
+cdef PyObject* _str(PyObject* self) noexcept:
+    # Error messages about arguments show a callee without a name in this way. A slot leaves no line in tracebacks.
+    return PyObject_Str(<PyObject*>(<WrappedCall>self).callee)
+
+
+cdef _take_slots():
     """Give the type the slots for which Cython has no word."""
     cdef _Type* kind = <_Type*><PyObject*>WrappedCall
     cdef WrappedCall some = WrappedCall.__new__(WrappedCall)
     kind.tp_vectorcall_offset = <char*>&some.vectorcall - <char*><PyObject*>some
     kind.tp_call = PyVectorcall_Call
+    kind.tp_str = _str
     kind.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
     PyType_Modified(<PyTypeObject*>kind)
     some.vectorcall = <vectorcallfunc>_call
 
 
-_take_vectorcall()
+_take_slots()

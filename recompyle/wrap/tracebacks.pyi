@@ -4,6 +4,8 @@ from typing import Any
 
 from recompyle._c.probe import Probe
 
+SUSPENDED: int
+
 class Tidy:
     functions: tuple[FunctionType, ...]
     def __init__(self, functions: tuple[FunctionType, ...]) -> None: ...

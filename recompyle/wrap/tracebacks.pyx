@@ -12,8 +12,16 @@ from recompyle.rewrite import origin
 from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 
+SUSPENDED = 0x20 | 0x80 | 0x200  # a generator, a coroutine, an asynchronous generator
+
 _FUNCTION = types.FunctionType
 _GROUP = BaseExceptionGroup
+
+# The exception itself is not asked: its class may forbid attributes (a frozen dataclass) or have its own idea of them.
+_traceback = BaseException.__dict__["__traceback__"]
+_cause = BaseException.__dict__["__cause__"]
+_context = BaseException.__dict__["__context__"]
+_parts = BaseExceptionGroup.__dict__["exceptions"]
 
 
 def functions_behind(wrapper):
@@ -37,16 +45,17 @@ def functions_behind(wrapper):
         if id(each) in met:
             continue
         met.add(id(each))
-        if isinstance(each, _FUNCTION):
+        kind = type(each)  # a proxy or a mock may say that it is something else
+        if kind is _FUNCTION:
             found.append(each)
-        elif isinstance(each, types.MethodType):
+        elif kind is types.MethodType:
             work.append(each.__func__)
-        elif isinstance(each, functools.partial):
+        elif issubclass(kind, functools.partial):
             work.append(each.func)
-        elif isinstance(each, type):
+        elif issubclass(kind, type):
             work += [_plain(each, "__new__"), _plain(each, "__init__")]
         else:
-            work.append(_plain(type(each), "__call__"))
+            work.append(_plain(kind, "__call__"))
         work.append(_held(each))
     return tuple(found)
 
@@ -80,20 +89,25 @@ cdef list _chain(exception):
             continue
         met.add(id(each))
         found.append(each)
-        work += [each.__cause__, each.__context__]
-        if isinstance(each, _GROUP):
-            work += each.exceptions
+        work += [_cause.__get__(each), _context.__get__(each)]
+        if issubclass(type(each), _GROUP):
+            work += _parts.__get__(each)
     return found
 
 
 cdef _behind(traceback, functions):
-    """What follows the frames of a wrapper at the head of a traceback; each function has one frame at most."""
+    """What follows the frames of a wrapper at the head of a traceback.
+
+    Each function has one frame at most, but for those that wait: a wrapper may await tasks that are its own
+    coroutines, as with `asyncio.gather`.
+    """
     rest = list(functions)
     while traceback is not None:
         code = origin.of(traceback.tb_frame.f_code)
         for i in range(len(rest)):
             if origin.of(rest[i].__code__) is code:
-                del rest[i]
+                if not code.co_flags & SUSPENDED:
+                    del rest[i]
                 break
         else:
             break
@@ -115,10 +129,10 @@ class Tidy:
 
     def __call__(self, exception):
         for each in _chain(exception):
-            traceback = each.__traceback__
+            traceback = _traceback.__get__(each)
             rest = _behind(traceback, self.functions)
             if rest is not traceback:
-                each.__traceback__ = rest
+                _traceback.__set__(each, rest)
 
 
 cdef class CleanProbe(Probe):
@@ -148,15 +162,16 @@ def clean(exception, only=None):
         only: functions; frames of others stay. None: those of all wrappers go.
     """
     for each in _chain(exception):
-        head = each.__traceback__
+        head = _traceback.__get__(each)
         if head is None:
             continue
-        # Caught inside a wrapper, the traceback begins there: then the frame's caller tells.
+        # Caught inside a wrapper, or by a task made of one, the traceback begins there. By hand, the frame's caller tells.
         caller = head.tb_frame.f_back
-        if caller is not None:
-            rest = _behind(head, _wrappers_in(caller.f_code, only))
-            if rest is not head:
-                each.__traceback__ = head = rest
+        known = only if only is not None else _wrappers_in(caller.f_code, None) if caller is not None else ()
+        rest = _behind(head, known)
+        if rest is not head:
+            _traceback.__set__(each, rest)
+            head = rest
         while head is not None:
             rest = _behind(head.tb_next, _wrappers_in(head.tb_frame.f_code, only))
             if rest is not head.tb_next:

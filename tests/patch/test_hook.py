@@ -468,6 +468,33 @@ def test_two_installations(package):
     assert len(log) == 3
 
 
+def test_a_hook_taken_out_in_the_midst_of_a_search(package):
+    name = package(__init__="", late="def f(): return 1\n")
+
+    class TakesOut:
+        def __init__(self):
+            self.asked = []
+
+        def find_spec(self, name, path=None, target=None):
+            hook.uninstall()
+            self.asked.append(name)
+
+    taking = TakesOut()
+    importlib.import_module(name)
+    hook = install(name, Mark())
+    sys.meta_path.insert(sys.meta_path.index(hook._finder) + 1, taking)
+    try:
+        late = importlib.import_module(f"{name}.late")
+        # What a search by another thread meets that had begun before: it asks one finder too few, so ours asks all.
+        spec = hook._finder.find_spec(f"{name}.late", sys.modules[name].__path__)
+    finally:
+        sys.meta_path.remove(taking)
+    assert taking.asked == [f"{name}.late"] * 2
+    assert spec.origin == late.__file__
+    assert late.f.__code__ is pristine(late.f)
+    assert hook.functions == []
+
+
 def test_restore_of_everything_leaves_the_hook(package):
     name, mark = package(__init__=SIMPLE, later=SIMPLE), Mark()
     with install(name, mark) as hook:
@@ -493,6 +520,18 @@ def test_restore_of_everything_leaves_the_hook(package):
 def test_bad_arguments(packages, passes, text):
     with pytest.raises(ValueError, match=text):
         install(packages, *passes)
+
+
+class Odd(recompyle.Pass):
+    level = "odd"
+
+
+@pytest.mark.parametrize("no_pass", [None, object(), Mark])
+def test_what_is_no_pass_is_refused_before_any_module(no_pass):
+    with pytest.raises(TypeError, match="is neither a"):
+        install("json", Mark(), no_pass)
+    with pytest.raises(recompyle.PassError, match="level 'odd'"):
+        install("json", Odd())
 
 
 def test_switched_off(package, monkeypatch):

@@ -1,6 +1,6 @@
 """Which of CPython's own test modules are run, and which packages each of them is about.
 
-Every function of those packages and of the test module itself is profiled. Tests of the language name no
+Every function of those packages and of the test module itself is rewritten. Tests of the language name no
 package: there the test module is the whole subject.
 """
 
@@ -102,8 +102,8 @@ MODULES: dict[str, tuple[str, ...]] = {
 # These take minutes, mostly waiting. Unless they are named they are run in one way only, and not at all by --short.
 LONG = {"test_asyncio", "test_concurrent_futures"}
 
-# These count what trace functions see, and would count `__inner__` too: they are not run in that way.
-NOT_INNER = {
+# These count what trace functions see, and would count `__inner__` or a wrapper too: they are not run in those ways.
+COUNT_CALLS = {
     "test_sys_settrace",
     "test_sys_setprofile",
     "test_monitoring",

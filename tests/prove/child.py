@@ -1,4 +1,4 @@
-"""Runs one test module, plain or with its functions profiled, and writes what happened to each test.
+"""Runs one test module, plain or with its functions rewritten, and writes what happened to each test.
 
 Started by run.py, one process for each module and way of running. The outcome file is JSON, one object a
 line, written as it goes, so that a crash shows which test it came from.
@@ -23,6 +23,65 @@ from collections.abc import Container
 
 ABOVE = 0  # limits in seconds: every run is slow ...
 NEVER = -1  # ... or none is
+
+
+class Rewrite:
+    """What the functions get, and how often it was reached.
+
+    Args:
+        kind: one of `KINDS`.
+    """
+
+    KINDS = ("fast", "slow", "wrap", "wrap-direct", "passes")
+
+    def __init__(self, kind: str) -> None:
+        import recompyle
+
+        self._recompyle = recompyle
+        self._counter = counter = recompyle.Counter()
+        self.reports = 0
+        recompyle.profile.configure(sinks=[self])
+
+        def wrapper(call, extras, /, *args, **kwargs):
+            counter.count += 1
+            return call(*args, **kwargs)
+
+        if kind.startswith("wrap"):
+            self._passes = [recompyle.WrapCalls(wrapper, hide_wrapper=kind == "wrap")]
+        elif kind == "passes":
+            marks = recompyle.Statements, recompyle.Expressions, recompyle.Assignments, recompyle.Loops
+            self._passes = [recompyle.Calls(recompyle.Clock), recompyle.EntryExit(counter, counter, counter)]
+            self._passes += [each(counter) for each in (recompyle.Calls, *marks, recompyle.Handlers)]
+        else:
+            self._passes = [recompyle.ProfileCalls(ABOVE if kind == "slow" else NEVER, on_error="raise")]
+
+    def apply(self, found: list[types.FunctionType]) -> dict:
+        """Rewrites the functions; how many, and why others were refused."""
+        refused = collections.Counter()
+        examples: dict[str, str] = {}
+        done = 0
+        for function in found:
+            try:
+                self._recompyle.apply(function, *self._passes)
+                done += 1
+            except (self._recompyle.RecompyleError, ValueError, TypeError) as error:
+                reason = getattr(error, "slug", None) or f"{type(error).__name__}: {error}"
+                refused[reason] += 1
+                examples.setdefault(reason, f"{function.__module__}:{function.__qualname__}: {error}")
+        return {"found": len(found), "rewritten": done, "refused": dict(refused), "examples": examples}
+
+    def undo(self) -> int:
+        """Takes it off again; how many functions have their own code back."""
+        return self._recompyle.restore()
+
+    def emit(self, report) -> None:
+        """Takes a report of the profiler, and only counts it."""
+        self.reports += 1
+
+    @property
+    def runs(self) -> int:
+        """How often a profiled function ran, or a call was wrapped, or another probe reached."""
+        return self._counter.count + sum(row.runs for row in self._recompyle.profile.stats())
 
 
 class Outcomes(unittest.TestResult):
@@ -82,7 +141,7 @@ class Outcomes(unittest.TestResult):
 def load(name: str, nested: str | None, left_out: Container[str]) -> unittest.TestSuite:
     """Imports the test module and gathers its tests.
 
-    The tests are made here, before anything is profiled, since making them imports further test modules.
+    The tests are made here, before anything is rewritten, since making them imports further test modules.
     """
     support = importlib.import_module("test.support")
     support.use_resources = []  # as `python -m test` has it: no network, no long or loud tests
@@ -129,38 +188,11 @@ def functions(test_module: str, packages: list[str]) -> list[types.FunctionType]
     ]
 
 
-def profile_all(found: list[types.FunctionType], limit: float) -> dict:
-    """Profiles the functions; how many, and why others were refused."""
-    import recompyle
-
-    refused = collections.Counter()
-    examples: dict[str, str] = {}
-    done = 0
-    for function in found:
-        try:
-            recompyle.apply(function, recompyle.ProfileCalls(limit, on_error="raise"))
-            done += 1
-        except (recompyle.RecompyleError, ValueError, TypeError) as error:
-            reason = getattr(error, "slug", None) or f"{type(error).__name__}: {error}"
-            refused[reason] += 1
-            examples.setdefault(reason, f"{function.__module__}:{function.__qualname__}: {error}")
-    return {"found": len(found), "profiled": done, "refused": dict(refused), "examples": examples}
-
-
-class Counting:
-    """A sink that only counts."""
-
-    reports = 0
-
-    def emit(self, report) -> None:
-        self.reports += 1
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module")
     parser.add_argument("out", help="file for the outcomes")
-    parser.add_argument("--profile", choices=["no", "never", "above"], default="no")
+    parser.add_argument("--rewrite", choices=Rewrite.KINDS, help="default: nothing is rewritten")
     parser.add_argument("--packages", nargs="*", default=[])
     parser.add_argument("--left-out", nargs="*", default=[], help="ids of tests that are not run")
     parser.add_argument("--nested", help="folder with the copy in which inner functions call __inner__")
@@ -173,7 +205,7 @@ def main() -> None:
 
     with open(options.out, "w", encoding="utf-8", errors="backslashreplace") as out:
         outcomes = Outcomes(out)
-        inner = Inner(options)
+        inner = Inner()
         if options.nested:
             import builtins
 
@@ -182,47 +214,42 @@ def main() -> None:
             suite = load(options.module, options.nested, options.left_out)
         except unittest.SkipTest as skip:
             outcomes.say(test=options.module, outcome="skipped", detail=str(skip))
-            outcomes.say(finished=True, profile=None)
+            outcomes.say(finished=True, rewrite=None)
             return
-        profiled = None
-        if options.profile != "no":
-            import recompyle
-
-            sink = Counting()
-            recompyle.profile.configure(sinks=[sink])
+        facts = None
+        if options.rewrite:
+            rewrite = Rewrite(options.rewrite)
             began = time.perf_counter()
-            found = functions(options.module, options.packages)
-            profiled = profile_all(found, inner.limit)
-            profiled["seconds"] = time.perf_counter() - began
-            outcomes.say(profile=profiled)
-            inner.on = True
+            facts = rewrite.apply(functions(options.module, options.packages))
+            facts["seconds"] = time.perf_counter() - began
+            outcomes.say(rewrite=facts)
+            inner.rewrite = rewrite
         gc.collect()
         gc.freeze()  # some tests ask for hundreds of collections, slow ones with thousands of probes
         suite.run(outcomes)
-        inner.on = False
-        if profiled is not None:
-            profiled["reports"] = sink.reports
-            profiled["inner"] = inner.done
-            profiled["inner_refused"] = inner.refused
-            profiled["runs"] = sum(row.runs for row in recompyle.profile.stats())
-            profiled["doctests_only"] = outcomes.doctests_only
-            profiled["restored"] = recompyle.restore()
-        outcomes.say(finished=True, profile=profiled)
+        inner.rewrite = None
+        if facts is not None:
+            facts["reports"] = rewrite.reports
+            facts["inner"] = inner.done
+            facts["inner_refused"] = inner.refused
+            facts["runs"] = rewrite.runs
+            facts["doctests_only"] = outcomes.doctests_only
+            facts["restored"] = rewrite.undo()
+        outcomes.say(finished=True, rewrite=facts)
 
 
 class Inner:
-    """Profiles the functions that are made while the tests run; hands them back untouched when off."""
+    """Rewrites the functions that are made while the tests run; hands them back untouched while there is no rewrite."""
 
-    def __init__(self, options) -> None:
-        self.limit = ABOVE if options.profile == "above" else NEVER
-        self.on = False
+    def __init__(self) -> None:
+        self.rewrite: Rewrite | None = None
         self.done = self.refused = 0
 
     def __call__(self, function):
-        if self.on:
-            made = profile_all([function], self.limit)
-            self.done += made["profiled"]
-            self.refused += 1 - made["profiled"]
+        if self.rewrite:
+            made = self.rewrite.apply([function])
+            self.done += made["rewritten"]
+            self.refused += 1 - made["rewritten"]
         return function
 
 

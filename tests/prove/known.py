@@ -60,11 +60,13 @@ def load(file: Path = FILE) -> list[Known]:
 
 
 def table(entries: list[Known]) -> str:
-    """The list as the documentation shows it, a Markdown table."""
-    lines = ["| test | CPython | cause |", "| --- | --- | --- |"]
+    """The list as the documentation shows it, a Markdown table: a row for each cause."""
+    rows: dict[tuple[str, ...], list[str]] = {}
     for entry in sorted(entries, key=lambda entry: entry.test):
-        versions = ", ".join(entry.versions) or "all"
-        lines.append(f"| `{entry.test.removeprefix('test.')}` | {versions} | {entry.cause} |")
+        key = ", ".join(entry.versions) or "all", ", ".join(entry.modes) or "all", entry.cause
+        rows.setdefault(key, []).append(f"`{entry.test.removeprefix('test.')}`")
+    lines = ["| test | CPython | way | cause |", "| --- | --- | --- | --- |"]
+    lines += [f"| {', '.join(tests)} | {' | '.join(key)} |" for key, tests in rows.items()]
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ class Outcomes:
     tests: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     ended: str = ""  # empty: by itself
     last_started: str | None = None
-    profile: dict | None = None
+    rewrite: dict | None = None
     seconds: float = 0.0
     printed: str = ""
 
@@ -60,7 +60,7 @@ def read(file: Path, ended: str, seconds: float, printed: str) -> Outcomes:
         if "outcome" in fact:
             found.tests.setdefault(steady(fact["test"]), []).append((fact["outcome"], steady(fact["detail"])))
         found.last_started = fact.get("started", found.last_started)
-        found.profile = fact.get("profile") or found.profile
+        found.rewrite = fact.get("rewrite") or found.rewrite
         finished = finished or fact.get("finished", False)
     found.ended = ended or ("" if finished else "stopped early, exit code 0")
     return found
@@ -68,11 +68,11 @@ def read(file: Path, ended: str, seconds: float, printed: str) -> Outcomes:
 
 @dataclass(frozen=True)
 class Difference:
-    """A test that came out otherwise when profiled."""
+    """A test that came out otherwise when rewritten."""
 
     test: str
     plain: str
-    profiled: str
+    rewritten: str
     detail: str = ""
 
 
@@ -86,27 +86,27 @@ def _told(outcomes: list[tuple[str, str]] | None) -> str:
     )
 
 
-def differences(plain: Outcomes, profiled: Outcomes) -> list[Difference]:
+def differences(plain: Outcomes, rewritten: Outcomes) -> list[Difference]:
     """Every test that came out otherwise, the way the process ended being one.
 
     A test that ran in one of the two only is a difference; those that a crash left unrun are one together.
     """
     found = []
     unrun = 0
-    for test in plain.tests | profiled.tests:
-        before, after = plain.tests.get(test), profiled.tests.get(test)
+    for test in plain.tests | rewritten.tests:
+        before, after = plain.tests.get(test), rewritten.tests.get(test)
         if before == after:
             continue
-        if after is None and profiled.ended:
+        if after is None and rewritten.ended:
             unrun += 1
             continue
         detail = "\n".join(text for _, text in after or before or ())
         if _told(before) == _told(after):
-            detail = "plain:\n" + "\n".join(text for _, text in before or ()) + "\nprofiled:\n" + detail
+            detail = "plain:\n" + "\n".join(text for _, text in before or ()) + "\nrewritten:\n" + detail
         found.append(Difference(test, _told(before), _told(after), detail))
-    if plain.ended != profiled.ended:
-        where = f"in {profiled.last_started}" if profiled.last_started else "before the first test"
-        ends = [run.ended or "ended by itself" for run in (plain, profiled)]
-        detail = f"{where}; {unrun} tests were not run\n{profiled.printed}"
+    if plain.ended != rewritten.ended:
+        where = f"in {rewritten.last_started}" if rewritten.last_started else "before the first test"
+        ends = [run.ended or "ended by itself" for run in (plain, rewritten)]
+        detail = f"{where}; {unrun} tests were not run\n{rewritten.printed}"
         found.insert(0, Difference("(process)", *ends, detail))
     return found

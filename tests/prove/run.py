@@ -1,8 +1,8 @@
-"""Proof on other people's code: CPython's own tests must come out the same when everything is profiled.
+"""Proof on other people's code: CPython's own tests must come out the same when everything is rewritten.
 
 Each test module runs in two processes, plain and with every function of the module and of the package it
-tests profiled, and the outcomes are compared test by test, texts of failures included. What differs is run
-once more in both ways: a test that does not come out the same plain and plain, or profiled and profiled, is
+tests rewritten, and the outcomes are compared test by test, texts of failures included. What differs is run
+once more in both ways: a test that does not come out the same plain and plain, or rewritten and rewritten, is
 reported as unsteady. Ends with 0 if all differences are known ones (known.toml), and all known ones still
 occur.
 """
@@ -29,18 +29,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 import known
 import nested
 import outcomes
-from catalogue import LEFT_OUT, LONG, MODULES, NOT_INNER
+from catalogue import COUNT_CALLS, LEFT_OUT, LONG, MODULES
 
 CHILD = Path(__file__).with_name("child.py")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# way of running -> the limit given to the profiler, and whether inner functions are profiled as well
+# way of running -> what child.py does with the functions, and whether with those made while the tests run as well
 MODES = {
-    "fast": ("never", False),
-    "slow": ("above", False),
-    "inner": ("never", True),
-    "nothing": ("no", False),  # plain against plain: shows which tests are unsteady by themselves
+    "fast": ("fast", False),
+    "slow": ("slow", False),
+    "inner": ("fast", True),
+    "wrap": ("wrap", False),
+    "wrap-direct": ("wrap-direct", False),
+    "passes": ("passes", False),
+    "nothing": (None, False),  # plain against plain: shows which tests are unsteady by themselves
 }
+
+DEFAULT = ("fast", "slow", "inner", "wrap", "passes")
+ADD_CALLS = {"inner", "wrap", "wrap-direct"}  # what stands in between is a function in Python
 
 
 @dataclass
@@ -52,8 +58,8 @@ class Result:
     verdict: str = ""
     tests: int = 0
     plain_seconds: float = 0.0
-    profiled_seconds: float = 0.0
-    profile: dict | None = None
+    rewritten_seconds: float = 0.0
+    rewrite: dict | None = None
     differences: list[outcomes.Difference] = field(default_factory=list)
     known: list[outcomes.Difference] = field(default_factory=list)
     unsteady: list[outcomes.Difference] = field(default_factory=list)
@@ -78,59 +84,61 @@ class Runner:
             end_group(process)
 
     def prove(self, module: str, mode: str) -> Result:
-        """Runs one module plain and profiled, and compares."""
+        """Runs one module plain and rewritten, and compares."""
         result = Result(module, mode)
         if importlib.util.find_spec(f"test.{module}") is None:
             result.verdict = "absent"
             return result
-        limit, inner = MODES[mode]
+        kind, inner = MODES[mode]
         with tempfile.TemporaryDirectory(prefix="prove-") as name:
             folder = Path(name)
             copy = None
             if inner:
                 copy = folder / "copy"
                 nested.make_copy(module, copy)
-            plain = self._run(module, "no", folder, copy)
-            profiled = self._run(module, limit, folder, copy)
-            found = outcomes.differences(plain, profiled)
+            plain = self._run(module, None, folder, copy)
+            rewritten = self._run(module, kind, folder, copy)
+            found = outcomes.differences(plain, rewritten)
             if found and not self._stopping.is_set():
-                plain_again = self._run(module, "no", folder, copy)
-                profiled_again = self._run(module, limit, folder, copy)
+                plain_again = self._run(module, None, folder, copy)
+                rewritten_again = self._run(module, kind, folder, copy)
                 shaky = {each.test for each in outcomes.differences(plain, plain_again)}
-                repeated = {each.test for each in outcomes.differences(plain, profiled_again)}
+                repeated = {each.test for each in outcomes.differences(plain, rewritten_again)}
                 steady = repeated - shaky
                 result.unsteady = [each for each in found if each.test not in steady]
                 found = [each for each in found if each.test in steady]
         result.tests = plain.count
-        result.plain_seconds, result.profiled_seconds = plain.seconds, profiled.seconds
-        result.profile = profiled.profile
+        result.plain_seconds, result.rewritten_seconds = plain.seconds, rewritten.seconds
+        result.rewrite = rewritten.rewrite
         for each in found:
             is_known = any(entry.matches(each.test, each.detail, VERSION, mode) for entry in self._entries)
             (result.known if is_known else result.differences).append(each)
-        result.verdict = self._verdict(result, plain, profiled, limit)
+        result.verdict = self._verdict(result, plain, rewritten, kind)
         return result
 
     @staticmethod
-    def _verdict(result: Result, plain: outcomes.Outcomes, profiled: outcomes.Outcomes, limit: str) -> str:
+    def _verdict(result: Result, plain: outcomes.Outcomes, rewritten: outcomes.Outcomes, kind: str | None) -> str:
         if result.differences:
             return "differs"
         if not plain.tests:
             return "no tests ran"  # nothing may pass by not running
         if any(test.startswith("unittest.loader._FailedTest") for test in plain.tests):
             return "does not load"
-        skipped_whole = profiled.profile is None and plain.tests == profiled.tests
-        if limit != "no" and not skipped_whole and not (profiled.profile["runs"] or profiled.profile["inner"]):
+        facts = rewritten.rewrite
+        skipped_whole = facts is None and plain.tests == rewritten.tests
+        if kind and not skipped_whole and not (facts["runs"] or facts["inner"]):
             # What doctests define is inner functions: these modules count in that way only.
-            return "doctests only" if profiled.profile["doctests_only"] else "nothing profiled"
+            return "doctests only" if facts["doctests_only"] else "nothing rewritten"
         return "known" if result.known else "same"
 
-    def _run(self, module: str, limit: str, folder: Path, copy: Path | None) -> outcomes.Outcomes:
+    def _run(self, module: str, kind: str | None, folder: Path, copy: Path | None) -> outcomes.Outcomes:
         """One process."""
         with tempfile.TemporaryDirectory(dir=folder) as name:
             scratch = Path(name, "cwd")
             scratch.mkdir()
             out, log = Path(name, "outcomes"), Path(name, "log")
-            command = [sys.executable, str(CHILD), module, str(out), "--profile", limit]
+            command = [sys.executable, str(CHILD), module, str(out)]
+            command += ["--rewrite", kind] if kind else []
             command += ["--nested", str(copy)] if copy else []
             command += ["--packages", *MODULES.get(module, ()), "--left-out", *LEFT_OUT]
             settings = {key: value for key, value in os.environ.items() if not key.startswith(("RECOMPYLE", "PYTHON"))}
@@ -187,17 +195,17 @@ def stale(entries: list[known.Known], results: list[Result]) -> list[known.Known
     return missing
 
 
-ROW = "{:25} {:7} {:>6} {:>8} {:>7} {:>9} {:>7} {:>7}  {}"
-HEAD = ROW.format("module", "way", "tests", "profiled", "refused", "runs", "plain s", "prof. s", "verdict")
+ROW = "{:25} {:11} {:>6} {:>9} {:>7} {:>9} {:>7} {:>7}  {}"
+HEAD = ROW.format("module", "way", "tests", "functions", "refused", "runs", "plain s", "rewr. s", "verdict")
 
 
 def line(result: Result) -> str:
     """One row of the table."""
-    profile = result.profile or {}
-    functions = profile.get("profiled", 0) + profile.get("inner", 0)
-    refused = sum(profile.get("refused", {}).values()) + profile.get("inner_refused", 0)
-    seconds = (f"{each:.1f}" for each in (result.plain_seconds, result.profiled_seconds))
-    runs = profile.get("runs", 0)
+    facts = result.rewrite or {}
+    functions = facts.get("rewritten", 0) + facts.get("inner", 0)
+    refused = sum(facts.get("refused", {}).values()) + facts.get("inner_refused", 0)
+    seconds = (f"{each:.1f}" for each in (result.plain_seconds, result.rewritten_seconds))
+    runs = facts.get("runs", 0)
     row = ROW.format(result.module, result.mode, result.tests, functions, refused, runs, *seconds, result.verdict)
     notes = [
         f"{len(group)} {word}"
@@ -215,7 +223,7 @@ def show(result: Result) -> None:
     """The differences in full."""
     for group, word in ((result.differences, "DIFFERS"), (result.unsteady, "unsteady")):
         for each in group:
-            print(f"\n{word}: {each.test} [{result.mode}]: plain {each.plain}, profiled {each.profiled}")
+            print(f"\n{word}: {each.test} [{result.mode}]: plain {each.plain}, rewritten {each.rewritten}")
             if each.detail and word == "DIFFERS":
                 print("    " + each.detail[-3000:].replace("\n", "\n    "))
 
@@ -230,7 +238,7 @@ def plan(modules: list[str], modes: list[str], short: bool) -> list[tuple[str, s
     """
     tasks = []
     for mode in modes:
-        left_out = NOT_INNER if mode == "inner" else set()
+        left_out = COUNT_CALLS if mode in ADD_CALLS else set()
         if not modules and (short or mode != modes[0]):
             left_out = left_out | LONG
         tasks += [(module, mode) for module in modules or MODULES if module not in left_out]
@@ -244,8 +252,10 @@ def main() -> int:
         "--mode",
         action="append",
         choices=MODES,
-        help="fast: no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
-        "functions; nothing: plain twice. Default: the first three",
+        help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
+        "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
+        "so that tests of tracebacks differ; passes: the other ready passes, all at once; nothing: plain twice. "
+        f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
@@ -256,7 +266,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be ended is as Ctrl-C: nothing is left running
     entries = known.load()
     runner = Runner(options.timeout, entries)
-    tasks = plan(options.modules, options.mode or list(MODES)[:3], options.short)
+    tasks = plan(options.modules, options.mode or DEFAULT, options.short)
     results: list[Result] = []
     interrupted = False
     print(f"CPython {platform.python_version()}, {len(tasks)} tasks\n{HEAD}", flush=True)
@@ -280,7 +290,7 @@ def main() -> int:
         print(line(result))
     reasons: dict[str, int] = {}
     for result in results:
-        for reason, count in (result.profile or {}).get("refused", {}).items():
+        for reason, count in (result.rewrite or {}).get("refused", {}).items():
             reasons[reason] = reasons.get(reason, 0) + count
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
         print(f"refused {count:6}  {reason}")

@@ -46,22 +46,22 @@ def test_a_line_number_counts():
 def test_a_test_that_ran_in_one_run_only_is_a_difference():
     first, second = _run(("a", "passed", ""), ("b", "passed", "")), _run(("a", "passed", ""))
     (found,) = outcomes.differences(first, second)
-    assert (found.test, found.plain, found.profiled) == ("b", "passed", "not run")
+    assert (found.test, found.plain, found.rewritten) == ("b", "passed", "not run")
     (found,) = outcomes.differences(second, first)
-    assert (found.plain, found.profiled) == ("not run", "passed")
+    assert (found.plain, found.rewritten) == ("not run", "passed")
 
 
 def test_a_test_that_ran_less_often_is_a_difference():
     first, second = _run(("a", "passed", ""), ("a", "passed", "")), _run(("a", "passed", ""))
     (found,) = outcomes.differences(first, second)
-    assert (found.plain, found.profiled) == ("passed 2 times", "passed")
+    assert (found.plain, found.rewritten) == ("passed 2 times", "passed")
 
 
 def test_a_crash_is_one_difference_and_names_its_test():
     first = _run(("a", "passed", ""), ("b", "passed", ""), ("c", "passed", ""))
     second = _run(("a", "passed", ""), ended="SIGSEGV", started="b")
     (found,) = outcomes.differences(first, second)
-    assert (found.test, found.profiled) == ("(process)", "SIGSEGV")
+    assert (found.test, found.rewritten) == ("(process)", "SIGSEGV")
     assert "in b; 2 tests were not run" in found.detail
 
 
@@ -140,7 +140,7 @@ def test_the_documentation_has_the_table_of_known_differences():
 @pytest.mark.skipif(
     importlib.util.find_spec("test.test_textwrap") is None, reason="CPython's own tests are not installed"
 )
-@pytest.mark.parametrize("mode", ["fast", "slow", "inner"])
+@pytest.mark.parametrize("mode", ["fast", "slow", "inner", "wrap", "wrap-direct", "passes"])
 def test_a_module_comes_out_the_same(tmp_path, mode):
     report = tmp_path / "report.json"
     command = [
@@ -157,6 +157,6 @@ def test_a_module_comes_out_the_same(tmp_path, mode):
     (result,) = json.loads(report.read_text())["results"]
     assert result["verdict"] == "same"
     assert result["tests"] > 60
-    assert result["profile"]["profiled"] > 70
-    assert result["profile"]["runs"] > 1000
-    assert (result["profile"]["reports"] > 0) == (mode == "slow")
+    assert result["rewrite"]["rewritten"] > 70
+    assert result["rewrite"]["runs"] > 1000
+    assert (result["rewrite"]["reports"] > 0) == (mode == "slow")

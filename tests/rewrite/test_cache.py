@@ -4,6 +4,7 @@ import concurrent.futures
 import importlib
 import inspect
 import linecache
+import marshal
 import os
 import subprocess
 import sys
@@ -67,8 +68,10 @@ def rewritten(functions, make_pass=lambda: ProfileCalls("100s")):
 
 
 def functions_of(name):
+    """The functions that a module's source defines (from 3.14 the compiler adds an `__annotate__`)."""
     module = importlib.import_module(name)
-    return [f for f in vars(module).values() if inspect.isfunction(f) and f.__globals__ is vars(module)]
+    found = [f for f in vars(module).values() if inspect.isfunction(f) and f.__globals__ is vars(module)]
+    return [f for f in found if f.__name__ != "__annotate__"]
 
 
 def unlinked(code):
@@ -190,6 +193,53 @@ def test_file_that_is_not_in_order_is_written_anew(harm, folder, proved):
     assert len(proved) == 2 and len(file.read_bytes()) == len(good)
 
 
+@pytest.mark.parametrize("payload", [b"", b"junk", marshal.dumps([1]), marshal.dumps(None)])
+def test_file_with_the_right_sum_and_the_wrong_content_is_written_anew(payload, folder, proved):
+    rewritten([textwrap.dedent])
+    (file,) = folder.iterdir()
+    file.write_bytes(cache.MARK + cache._digest(payload) + payload)
+    rewritten([textwrap.dedent])
+    rewritten([textwrap.dedent])
+    assert len(proved) == 2
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_folder_that_others_can_write_is_not_used(mode, folder, proved):
+    rewritten([textwrap.dedent])
+    folder.chmod(mode)
+    rewritten([textwrap.dedent])
+    assert len(proved) == 2
+    folder.chmod(0o755)
+    rewritten([textwrap.dedent])
+    assert len(proved) == 2
+
+
+def test_folder_of_somebody_else_is_not_used(folder, proved, monkeypatch):
+    rewritten([textwrap.dedent])
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    rewritten([textwrap.dedent])
+    assert len(proved) == 2
+
+
+def test_file_that_is_no_plain_file_of_the_user_is_not_read(folder, proved, tmp_path):
+    rewritten([textwrap.dedent])
+    (file,) = folder.iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    file.rename(elsewhere)
+    for i, put in enumerate((lambda: file.symlink_to(elsewhere), lambda: os.mkfifo(file), file.mkdir)):
+        put()
+        rewritten([textwrap.dedent])
+        assert len(proved) == i + 2
+        if file.is_dir():
+            file.rmdir()
+        else:
+            file.unlink()
+    elsewhere.rename(file)
+    file.chmod(0o666)
+    rewritten([textwrap.dedent])
+    assert len(proved) == 5
+
+
 def test_folder_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RECOMPYLE_CACHE_DIR", str(tmp_path / "file" / "cache"))
@@ -202,12 +252,15 @@ def test_old_files_go_when_there_is_too_much(folder, monkeypatch):
     for i in range(10):
         (folder / f"{i}.proofs").write_bytes(bytes(1000))
         os.utime(folder / f"{i}.proofs", (i, i))
+    (folder / "letter.txt").write_bytes(bytes(9000))  # of the user, who has named a folder that is in use
+    os.utime(folder / "letter.txt", (0, 0))
     monkeypatch.setattr(cache, "LARGEST", 8000)
     monkeypatch.setattr(cache, "_pruned", set())
     rewritten([textwrap.dedent])
     left = {each.name for each in folder.iterdir()}
-    assert "0.proofs" not in left and "6.proofs" not in left and len(left) >= 1
-    assert sum(each.stat().st_size for each in folder.iterdir()) <= 4000 + 20_000
+    assert "0.proofs" not in left and "6.proofs" not in left and len(left) >= 2
+    assert sum(each.stat().st_size for each in folder.glob("*.proofs")) <= 4000 + 20_000
+    assert "letter.txt" in left
 
 
 def test_other_threads_are_not_concerned(folder):

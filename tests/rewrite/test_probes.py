@@ -268,3 +268,19 @@ def test_docstring_takes_no_mark() -> None:
     with pytest.raises(PassError, match="a docstring cannot be marked"):
         recompyle.rewrite(f, All(Counter(), (ast.stmt,)))
     assert recompyle.rewrite(f, recompyle.Statements(Counter())).__doc__ == "It is one."
+
+
+def test_clock_raises_nothing_at_the_limit_of_the_recursion() -> None:
+    def deeper(n: int) -> int:
+        return int(deeper(n + 1))
+
+    before = sys.getrecursionlimit()
+    with recompyle.apply(deeper, recompyle.Calls(recompyle.Clock)):
+        try:
+            for limit in range(200, 208):  # where exactly the limit is met differs from version to version
+                sys.setrecursionlimit(limit)
+                with pytest.raises(RecursionError) as caught:
+                    deeper(0)
+                assert {entry.name for entry in caught.traceback} <= {"deeper", caught.traceback[0].name}
+        finally:
+            sys.setrecursionlimit(before)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+import types
 from typing import Any
 
 import pytest
+from helpers import code_differences
 
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Statements
@@ -167,6 +170,38 @@ def test_entry_exit_of_nested_functions_and_without_source() -> None:
     assert [site.name for site in outer.probes] == ["f"]
 
 
+def lines_alone(a: Any) -> Any:
+    try:
+        pass
+    except KeyError:
+        pass
+    while True:
+        if a:
+            break
+        continue
+    try:
+        a = (+(a
+            if "s" else a))
+    finally:
+        pass
+    return a
+
+
+def test_marks_keep_lines_that_do_nothing_else() -> None:
+    marked = recompyle.rewrite(lines_alone, Statements(Counter), Handlers(Counter), Loops(Counter))
+    assert code_differences(lines_alone.__code__, marked.__code__) == []
+
+
+def test_what_goes_to_one_name_twice_is_skipped() -> None:
+    def f(a: Any) -> Any:
+        x = (x := a + 1)
+        return x
+
+    assert recompyle.rewrite(f, Expressions(Counter), Assignments(Counter))(1) == 2
+    (left, _) = recompyle.preview(f, Expressions(Counter), Assignments(Counter)).skipped
+    assert left.reason == "the compiler stores only once what goes to one name twice"
+
+
 # -- which sites -------------------------------------------------------------------------------------------
 
 
@@ -309,3 +344,122 @@ def test_coroutines_and_generators() -> None:
     assert asyncio.run(changed(4)) == 6
     assert [probe.count for probe in ends.probes.values()] == [1, 1]
     assert [probe.count for probe in loops.probes.values()] == [4]
+
+
+def test_a_site_without_a_name_matches_no_pattern() -> None:
+    def f(table: Any) -> Any:
+        return (lambda: table)()["a"].get(1), table["a"].get(2), table[-1].get(3)
+
+    for pattern, expected in {
+        "*": ["table[a].get", "table[-1].get"],
+        "table[*].get": ["table[a].get", "table[-1].get"],
+        "table[a].*": ["table[a].get"],
+        "table['a'].get": ["table[a].get"],
+    }.items():
+        made = Calls(Counter, names=pattern)
+        recompyle.preview(f, made)
+        assert [site.name for site in made.probes] == expected
+
+
+def bare_lines(items: Any, count: int = 0) -> int:
+    """Statements of which the compiler keeps nothing but the event of their line."""
+    try:
+        try:
+            for _ in items:
+                pass
+        finally:
+            pass
+    except TypeError:
+        pass
+    else:
+        pass
+    if 0:
+        count = -1
+    while 0:
+        count = -1
+    while True:
+        if count:
+            break
+        else:
+            count += 1
+            continue
+    for item in items:
+        if item:
+            continue
+        try:
+            pass
+        except ValueError:
+            pass
+    with contextlib.nullcontext():
+        pass
+    try:
+        raise KeyError
+    except KeyError:
+        pass
+    return count
+
+
+def raising_lines(items: Any) -> None:
+    """Here what follows `try` raises at once."""
+    for _ in items:
+        try:
+            raise KeyError
+        except (
+            KeyError,
+            ValueError,
+        ):
+            pass
+
+
+def events(function: Any, *arguments: Any) -> list[tuple[str, int]]:
+    """The events that a tracer sees of the frames of a function."""
+    seen = []
+
+    def trace(frame: types.FrameType, event: str, arg: Any) -> Any:
+        if frame.f_code.co_name != function.__name__:
+            return None
+        seen.append((event, frame.f_lineno))
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(None)
+    return seen
+
+
+@pytest.mark.parametrize("function", [bare_lines, raising_lines])
+@pytest.mark.parametrize("kind", [Statements, Loops, Handlers])
+def test_marks_keep_the_events_of_lines(kind: Any, function: Any) -> None:
+    plain = events(function, [1, 0])
+    counter = Counter()
+    with recompyle.apply(function, kind(counter)):
+        assert events(function, [1, 0]) == plain
+    assert counter.count > 0
+
+
+@pytest.mark.parametrize("made", [Calls, Statements, Loops, Handlers, Expressions])
+def test_a_loop_that_never_ends_is_no_reason_to_refuse(made: Any) -> None:
+    def waits(ready: Any) -> None:
+        try:
+            if ready():
+                return
+            while True:
+                pass
+        except KeyboardInterrupt:
+            pass
+
+    counter = Counter()
+    with recompyle.apply(waits, made(counter)):
+        waits(lambda: True)
+
+
+def test_a_formatted_string_without_values_is_a_constant() -> None:
+    def f() -> str:
+        f"""no docstring"""  # noqa: B021, F541 - as CPython's own tests have it
+        return f"ab"  # noqa: F541
+
+    counter = Counter()
+    assert recompyle.rewrite(f, Expressions(counter))() == "ab"
+    assert counter.count == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import gc
 import inspect
 import os
+import pickle
 import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -205,6 +207,7 @@ def filtered(options: Any) -> list[str]:
         a["x"].get()
         a[k].get()
         a[0].get()
+        a[[k][0]].get()
         plus(1)
         len("")
         (a and plus)(2)
@@ -220,11 +223,11 @@ def filtered(options: Any) -> list[str]:
         ({"whitelist": "plus"}, ["plus(1)"]),
         ({"whitelist": {"a[x].get"}}, ['a["x"].get()']),
         ({"whitelist": {"a['x'].get", "a[k].get"}}, ['a["x"].get()', "a[k].get()"]),
-        ({"whitelist": ["a[*].get"]}, ['a["x"].get()', "a[k].get()", "a[0].get()"]),
+        ({"whitelist": ["a[*].get"]}, ['a["x"].get()', "a[k].get()", "a[0].get()", "a[[k][0]].get()"]),
         ({"blacklist": ["a[*].get"]}, ["plus(1)", 'len("")', "(a and plus)(2)"]),
         (
             {"blacklist": {"plus"}, "ignore_builtins": True},
-            ['a["x"].get()', "a[k].get()", "a[0].get()", "(a and plus)(2)"],
+            ['a["x"].get()', "a[k].get()", "a[0].get()", "a[[k][0]].get()", "(a and plus)(2)"],
         ),
         ({"blacklist": (), "whitelist": ["len"]}, ['len("")']),
     ],
@@ -274,14 +277,40 @@ def test_extras(log: CallLog) -> None:
     assert (outer.line, outer.end_line, outer.column, outer.end_column) == (first + 2, first + 4, 12, 13)
     assert (outer.name, outer.kind, outer.file, outer.function) == ("plus", "call", __file__, f.__qualname__)
     assert outer["ln_range"] == (first + 2, first + 4)
-    assert inner["ln_range"] == (first + 3, first + 3)
-    assert dict(inner) == {"ln_range": (first + 3, first + 3), "source": 'len("é")'}
+    # As a mapping it is what the first recompyle gave.
+    assert dict(outer) == {"ln_range": (first + 2, first + 4), "source": "plus(len('é'))"}
+    assert dict(inner) == {"ln_range": (first + 3,), "source": "len('é')"}
+    assert inner["source"] is inner["source"]
+    for sent in (pickle.loads(pickle.dumps(inner)), copy.copy(inner), copy.deepcopy(inner)):
+        assert sent == inner and dict(sent) == dict(inner)
     assert isinstance(inner, recompyle.Site)
     assert len({id(each) for each in log.extras}) == 2  # one for each place, not for each call
     with pytest.raises(KeyError):
         inner["line"]
     with pytest.raises(AttributeError):
         inner.line = 3
+
+
+def test_extras_of_calls_in_odd_places(log: CallLog) -> None:
+    async def f(x: Any) -> Any:
+        plus("a  b",  # a comment
+             # another
+             key=(y := 1), other=y)
+        plus(await g(x), f"{plus( 1 )}")
+        return [plus(lambda: (yield))]
+
+    async def g(x: Any) -> int:
+        return 2
+
+    with recompyle.apply(f, WrapCalls(log)):
+        asyncio.run(f(1))
+    assert {each["source"] for each in log.extras} == {
+        "plus('a  b', key=(y := 1), other=y)",
+        "plus(await g(x), f'{plus(1)}')",
+        "g(x)",
+        "plus(1)",
+        "plus(lambda: (yield))",
+    }
 
 
 def test_the_wrapper_decides() -> None:
@@ -511,6 +540,19 @@ def test_layers_stack_and_go_in_any_order() -> None:
     assert two.calls[3][1] == base.get
 
 
+def test_what_stands_for_a_callee_is_called_in_any_way() -> None:
+    def through(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return call.__call__(*args, **kwargs)
+
+    def f() -> Any:
+        return plus(1, key=2), plus(*[1] * 20)
+
+    plain, log = f(), CallLog()
+    with recompyle.apply(f, WrapCalls(log), WrapCalls(through)):
+        assert f() == plain
+    assert log.sources == ["plus(1, key=2)", "plus(*[1] * 20)"]
+
+
 def test_beside_the_profiler(log: CallLog) -> None:
     reports: list[Any] = []
 
@@ -533,8 +575,18 @@ def test_details() -> None:
         return len("abc")
 
     assert details["original_func"] is f
-    assert "len('abc')" in details["original_source"]
+    assert details["original_source"] == inspect.getsource(f)
     assert "@call_0(len, @extras, 'abc')" in details["new_source"]
+
+
+def test_details_that_cannot_be_filled() -> None:
+    def f() -> int:
+        return len("abc")
+
+    code = f.__code__
+    with pytest.raises(ValueError, match="rewrite_details must be a dict"):
+        wrap_calls(wrapper=plus, rewrite_details=[])(f)  # type: ignore[arg-type]
+    assert f.__code__ is code
 
 
 def test_switched_off(log: CallLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import subprocess
 import sys
 import textwrap
 import threading
 import traceback
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -206,6 +210,49 @@ def test_a_wrapper_is_not_asked_what_it_wraps() -> None:
         assert names(caught(shallow)) == ["shallow", "fail"]
 
 
+def test_a_wrapper_that_says_it_is_a_function() -> None:
+    pretender = mock.Mock(spec=hand_on, side_effect=hand_on)
+    assert isinstance(pretender, FunctionType)
+    with recompyle.apply(shallow, WrapCalls(pretender, hide_wrapper=True)):
+        assert names(caught(shallow))[-1] == "fail"
+    assert pretender.call_count == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    reason: str
+
+    @property
+    def __cause__(self) -> BaseException | None:  # type: ignore[override]
+        raise AssertionError("the exception was asked")
+
+
+def raise_frozen() -> None:
+    raise Frozen("no attribute of it can be set")
+
+
+def frozen() -> None:
+    raise_frozen()
+
+
+def test_an_exception_that_forbids_its_attributes() -> None:
+    with recompyle.apply(frozen, WrapCalls(hand_on, hide_wrapper=True)):
+        assert names(caught(frozen)) == ["frozen", "raise_frozen"]
+
+    kept: list[BaseException] = []
+
+    def keeping(call: Any, extras: Any, /, *args: Any) -> Any:
+        try:
+            return call(*args)
+        except Frozen as error:
+            kept.append(error)
+            raise LookupError from error
+
+    with recompyle.apply(frozen, WrapCalls(keeping)):
+        assert names(clean_traceback(caught(frozen))) == ["frozen"]
+    assert names(kept[0]) == ["raise_frozen"]
+
+
 def test_a_wrapper_written_in_c_has_no_frame() -> None:
     def f() -> Any:
         return fail(1)
@@ -280,6 +327,62 @@ def test_recursion_through_wrappers() -> None:
     plain = text_of(caught(down, 5))
     with recompyle.apply(down, WrapCalls(hand_on, hide_wrapper=True)):
         assert text_of(caught(down, 5)) == plain
+
+
+@pytest.mark.parametrize("limit", [300, 30_000])
+def test_hidden_where_recursion_comes_to_its_limit(limit: int) -> None:
+    """What takes the frames off needs calls of its own, and there are none left for others."""
+    if limit > 1000 and sys.version_info < (3, 12):
+        pytest.skip("before 3.12 nothing but the limit itself keeps C's stack from overflowing")
+
+    def down() -> None:
+        down()
+
+    old = sys.getrecursionlimit()
+    with recompyle.apply(down, WrapCalls(hand_on, hide_wrapper=True)):
+        sys.setrecursionlimit(limit)
+        try:
+            error = caught(down)
+        finally:
+            sys.setrecursionlimit(old)
+    assert isinstance(error, RecursionError)
+    assert set(names(error)) == {"down"}
+
+
+def test_tracers_see_nothing_of_the_hiding() -> None:
+    def trace(frame: types.FrameType, event: str, arg: Any) -> None:
+        seen.append(frame.f_code.co_name)
+
+    seen: list[str] = []
+    with recompyle.apply(shallow, WrapCalls(hand_on, hide_wrapper=True)):
+        sys.settrace(trace)
+        try:
+            shallow()
+        except ValueError as error:
+            sys.settrace(None)
+            assert names(error)[1:] == ["shallow", "fail"]
+        finally:
+            sys.settrace(None)
+    assert seen == ["shallow", "hand_on", "fail"]
+
+
+def test_an_exception_with_attributes_of_its_own_is_not_asked() -> None:
+    class Proxy(Exception):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    def f() -> None:
+        throw()
+
+    def throw() -> None:
+        raise Proxy
+
+    with recompyle.apply(f, WrapCalls(hand_on, hide_wrapper=True)):
+        try:
+            f()
+        except Proxy:
+            traceback_ = sys.exc_info()[2]
+    assert [frame.f_code.co_name for frame, _ in traceback.walk_tb(traceback_)][1:] == ["f", "throw"]
 
 
 def test_a_wrapper_called_by_the_program_itself_stays() -> None:
@@ -359,6 +462,28 @@ def test_a_coroutine_as_wrapper_is_hidden_where_the_exception_is_caught() -> Non
         assert asyncio.run(awaiting_handled()) == ["awaiting_handled", "wait_and_fail", "fail"]
 
 
+async def gathering() -> None:
+    await asyncio.gather(wait_and_fail(), asyncio.sleep(0))
+
+
+async def grouping() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(wait_and_fail())
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_coroutine_as_wrapper_is_hidden_in_tasks_too(by_hand: bool) -> None:
+    wrap = WrapCalls(waiting_wrapper, whitelist={"wait_and_fail", "asyncio.gather"}, hide_wrapper=not by_hand)
+    with recompyle.apply(gathering, wrap), recompyle.apply(grouping, wrap):
+        gathered, grouped = (caught(asyncio.run, each()) for each in (gathering, grouping))
+    if by_hand:
+        clean_traceback(gathered)
+    assert names(gathered)[-3:] == ["gathering", "wait_and_fail", "fail"]
+    assert isinstance(grouped, ExceptionGroup)
+    hidden = ["waiting_wrapper"] * by_hand  # by hand it cannot be told: the task's frames begin there
+    assert names(clean_traceback(grouped).exceptions[0]) == [*hidden, "wait_and_fail", "fail"]
+
+
 def test_a_generator_as_wrapper_is_hidden() -> None:
     with recompyle.apply(iterating, WrapCalls(stepping_wrapper, hide_wrapper=True)):
         assert names(caught(iterating)) == ["iterating", "step_and_fail", "fail"]
@@ -405,6 +530,25 @@ def test_a_hook_under_another_one_hands_on(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [(ValueError, error, error.__traceback__)]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_hooks_go_in_any_order(order: tuple[int, ...]) -> None:
+    before = sys.excepthook, threading.excepthook
+    handles = [recompyle.install_excepthook() for _ in order]
+    for i in order:
+        handles[i].restore()
+    assert (sys.excepthook, threading.excepthook) == before
+
+
+def test_a_traceback_that_is_not_the_exceptions_own_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    error = caught(shallow)
+    assert error.__traceback__ is not None
+    with recompyle.install_excepthook():
+        sys.excepthook(type(error), error, error.__traceback__.tb_next)
+    assert seen[0][2] is error.__traceback__.tb_next
+
+
 def test_an_uncaught_exception_of_a_program(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
@@ -432,3 +576,28 @@ def test_an_uncaught_exception_of_a_program(tmp_path: Path) -> None:
     ]
     assert done[0] == done[1]
     assert "line 10, in f" in done[0]
+
+
+class Nameless:
+    """A callee that messages about its arguments show by its text."""
+
+    def __call__(self, *args: Any) -> None: ...
+
+    def __str__(self) -> str:
+        return "nameless"
+
+
+class Unspeakable(Nameless):
+    def __str__(self) -> str:
+        raise OverflowError("no text")
+
+
+@pytest.mark.parametrize("callee", [Nameless(), Unspeakable()], ids=["text", "no text"])
+def test_messages_about_arguments_show_the_callee(callee: Any) -> None:
+    def f() -> None:
+        callee(*1)  # type: ignore[misc]
+
+    plain = caught(f)
+    wrapped = caught(recompyle.rewrite(f, WrapCalls(hand_on)))
+    assert (type(wrapped), wrapped.args) == (type(plain), plain.args)
+    assert names(wrapped) == names(plain)

@@ -1,0 +1,27 @@
+from fuzz.objects import O, attempt, begin, finish, keep, start, tick
+
+start(0)
+g = O("g")
+h = O("h")
+n = 0
+
+
+class Base:
+    def __init__(self, *args, **kwargs):
+        self.o = args
+
+    def m(self, *args, **kwargs):
+        return O("m")
+
+
+@observe
+async def f0(a, b, c=O('d')):
+    x = a
+    y = (sorted(locals()) and (yield))
+    yield a
+    return
+
+def main():
+    begin()
+    attempt(f0, *map(O, 'ab'), )
+    finish(True)

@@ -1,0 +1,181 @@
+"""Runs a program plain and with what it observes rewritten, in each of many ways, and tells what differs."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fuzz import objects
+from helpers import Program, Seen, code_differences, differences, run
+
+import recompyle
+from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
+from recompyle.rewrite.passes import is_docstring
+
+
+class Passing:
+    """A probe in Python."""
+
+    def __getitem__(self, value: Any) -> Any:
+        return value
+
+    def __invert__(self) -> None:
+        pass
+
+
+class Everywhere(Pass):
+    """A probe written in Python before each statement and round each expression that can be observed."""
+
+    name = "everywhere"
+
+    def __init__(self) -> None:
+        probe = Passing()
+
+        def visit(node: Any, at: Any) -> None:
+            if isinstance(node, ast.stmt):
+                if not is_docstring(node, at.parent(node)):
+                    at.mark(node, probe)
+            elif at.can_observe(node):
+                at.through(node, probe)
+
+        for kind in {*ast.expr.__subclasses__(), *ast.stmt.__subclasses__()} - {ast.Global, ast.Nonlocal}:
+            setattr(self, f"visit_{kind.__name__}", visit)
+
+
+def hand_on(call: Any, extras: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """A wrapper that changes nothing."""
+    return call(*args, **kwargs)
+
+
+def _ready() -> list[Pass]:
+    return [
+        Calls(Clock), Statements(Counter), Expressions(Counter), Assignments(Counter), Loops(Counter),
+        Handlers(Counter), EntryExit(Counter, Counter, Counter),
+    ]  # fmt: skip
+
+
+# name -> the passes of one function. The reports of "always" go nowhere.
+PASSES: dict[str, Callable[[], list[Any]]] = {
+    "never": lambda: [recompyle.ProfileCalls(-1)],
+    "always": lambda: [recompyle.ProfileCalls(0, above_callback=lambda report: None)],
+    "wrap": lambda: [recompyle.WrapCalls(hand_on)],
+    "wrap-hidden": lambda: [recompyle.WrapCalls(hand_on, hide_wrapper=True)],
+    "calls": lambda: [Calls(Counter)],
+    "clocks": lambda: [Calls(Clock)],
+    "statements": lambda: [Statements(Counter)],
+    "expressions": lambda: [Expressions(Counter)],
+    "assignments": lambda: [Assignments(Counter)],
+    "loops": lambda: [Loops(Counter)],
+    "handlers": lambda: [Handlers(Counter)],
+    "entry-exit": lambda: [EntryExit(Counter, Counter, Counter)],
+    "all": _ready,
+    "everywhere": lambda: [Everywhere()],
+}
+
+# What is more than probes is not compared instruction by instruction.
+_OTHER_CODE = ("wrap", "wrap-hidden")
+
+# They have a handler at the end, so that closing a generator runs it from 3.13 on. Documented.
+_ENDING = ("never", "always", "entry-exit", "all")
+# They may have a probe behind a `yield`: if a jump leads there, too, CPython reports the line once more after a resume,
+# but not if something is in between. Documented.
+_BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignments", "calls", "clocks")
+
+
+class Fuzzed:
+    """One program, run plain once for each way of watching, and then rewritten as often as wanted."""
+
+    def __init__(self, text: str, number: int, folder: Path) -> None:
+        self.text, self.folder = text, folder
+        self.program = Program(number, "random", text)
+        self.plain: dict[str, Seen] = {}
+
+    def differences(
+        self, name: str, watches: tuple[str, ...] = ("none", "trace"), make: Callable[[], list[Any]] | None = None
+    ) -> list[str]:
+        """What differs under some passes.
+
+        Parameters:
+            name: of the passes, from `PASSES`; with ``make`` any other name.
+            watches: the ways in which the program is watched; see `helpers.run`.
+            make: gives the passes for one function.
+        """
+        make = make or PASSES[name]
+        # A wrapper's arguments keep objects alive a little longer, which is documented.
+        text = self.text.replace("finish(True)", "finish(False)") if name.startswith("wrap") else self.text
+        found: list[str] = []
+        for watch in watches:
+            pairs: list[tuple[types.CodeType, types.CodeType]] = []
+
+            def rewrite(target: Any, pairs: Any = pairs, found: list[str] = found) -> Any:
+                try:
+                    patch = recompyle.apply(target, *make())
+                except recompyle.RecompyleError as refusal:
+                    found.append(f"refused: {refusal}")
+                else:
+                    pairs += [(recompyle.pristine(each), each.__code__) for each in patch.functions]
+                return target
+
+            key = f"{watch} {text is self.text}"
+            if key not in self.plain:
+                self.plain[key] = self.run(text, watch)
+            try:
+                with _cleaned(name == "wrap"):
+                    other = self.run(text, watch, rewrite)
+            finally:
+                recompyle.restore()
+            plain = self.plain[key]
+            plain, other = _without_known(plain, name), _without_known(other, name)
+            seen = differences(plain, other)
+            if seen and differences(self.plain[key], self.run(text, watch)):
+                seen = []  # it is not steady by itself: a set of functions, say, has no order that could be told
+            found += [f"{watch}: {each}" for each in seen]
+            if watch == watches[0] and name not in _OTHER_CODE:
+                for old, new in pairs:
+                    found += code_differences(old, new)
+        return found
+
+    def run(self, text: str, watch: str = "none", rewrite: Any = lambda target: target) -> Seen:
+        """What one run of a text shows."""
+        program = Program(self.program.number, "random", text)
+        path = self.folder / f"program_{program.number}_random.py"
+        path.unlink(missing_ok=True)
+        linecache.cache.pop(str(path), None)
+        return run(program, self.folder, rewrite, watch)
+
+
+def _without_known(seen: Seen, name: str) -> Seen:
+    """What was seen without the documented events: lines just resumed, and from 3.13 quick ends of generators."""
+    events: list[tuple[Any, ...]] = []
+    for event in seen.events:
+        if name in _BEHIND_YIELD and events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
+            continue
+        events.append(event)
+        kinds = [each[0] for each in events[-3:]]
+        if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
+            del events[-3:]
+    return replace(seen, events=events)
+
+
+@contextmanager
+def _cleaned(wanted: bool) -> Iterator[None]:
+    """Takes the wrapper's frames out of what is caught."""
+    if wanted:
+        objects.seen = recompyle.clean_traceback
+    try:
+        yield
+    finally:
+        objects.seen = _nothing
+
+
+def _nothing(error: BaseException) -> None:
+    pass
+
+
+objects.seen = _nothing
