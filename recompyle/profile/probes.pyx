@@ -126,8 +126,14 @@ cdef extern from "Python.h":
 _table = table()
 
 
-cdef recompyle_thread_t *thread_now() noexcept:
+cdef inline recompyle_thread_t *thread_now() noexcept:
     """This thread's record, its thread state up to date; NULL when out of memory."""
+    cdef recompyle_thread_t *thread = recompyle_here
+    # Even a state that is known may be that of another interpreter, which ran in this thread meanwhile.
+    return thread if thread != NULL and thread.state == recompyle_thread_state() else fetch_thread()
+
+
+cdef recompyle_thread_t *fetch_thread() noexcept:
     global recompyle_here
     recompyle_here = this_thread()
     if recompyle_here != NULL:
@@ -225,22 +231,18 @@ cdef inline rcp_activation_t *activation_of(const void *mark) noexcept:
 
 cdef rcp_activation_t *find_activation(const void *mark) noexcept:
     """The same where the activation met last is not the one: after a generator, in another thread or greenlet."""
-    cdef recompyle_thread_t *thread = recompyle_here
-    if thread == NULL or thread.state != recompyle_thread_state():  # another interpreter may have run in this thread
-        thread = thread_now()
-        if thread == NULL:
-            return NULL
+    cdef recompyle_thread_t *thread = thread_now()
+    if thread == NULL:
+        return NULL
     cdef rcp_activation_t *activation = rcp_current(&thread.runs, _table, frame_now(thread))
     return activation if activation != NULL and activation.owner == mark else NULL
 
 
 cdef rcp_activation_t *owner_of_nested(Profiled owner, const void **frame) noexcept:
     """The activation that nested code runs in: of the same function, and among the callers of its frame."""
-    cdef recompyle_thread_t *thread = recompyle_here
-    if thread == NULL or thread.state != recompyle_thread_state():
-        thread = thread_now()
-        if thread == NULL:
-            return NULL
+    cdef recompyle_thread_t *thread = thread_now()
+    if thread == NULL:
+        return NULL
     frame[0] = frame_now(thread)
     cdef rcp_activation_t *activation = rcp_current_of(&thread.runs, <const void *>owner)
     if activation != NULL and recompyle_is_caller(frame[0], activation.frame):
@@ -465,12 +467,10 @@ cdef class Enter(Mark):
     """A run begins."""
 
     def __invert__(self):
-        cdef recompyle_thread_t *thread = recompyle_here
         cdef Profiled owner = self.owner
         cdef const void *mark = <const void *>owner
         cdef uint64_t now = rcp_clock_ticks(owner.clock)
-        if thread == NULL or thread.state != recompyle_thread_state():
-            thread = thread_now()
+        cdef recompyle_thread_t *thread = thread_now()
         if thread != NULL:
             if owner.suspendable:
                 rcp_enter_suspendable(&thread.runs, _table, frame_now(thread), mark, owner.site_count, now)

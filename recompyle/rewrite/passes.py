@@ -212,7 +212,7 @@ class Plan:
         self.request(self.inner, node, Wrap("through", probe, label))
 
     def callee(self, node, probe, label, instead):
-        if _is_inlined_call(node) and isinstance(node.args[0], ast.GeneratorExp):
+        if is_unrolled(node):
             self.unrolled.append(node.func)
         wrap = Wrap("callee", probe, label)
         if instead is not None:
@@ -579,8 +579,7 @@ def _evaluated_last(node):
         return node.keywords[-1].value
     if node.args:
         last = node.args[-1]
-        if isinstance(last, ast.GeneratorExp) and _is_inlined_call(node):
-            # Bare, such a call is compiled into a loop of its own: only its iterable can be wrapped.
+        if is_unrolled(node):  # only its iterable can be wrapped
             iterable = last.generators[0].iter
             return iterable if _holds_call(iterable) else None
         return last.value if isinstance(last, ast.Starred) else last
@@ -588,9 +587,14 @@ def _evaluated_last(node):
     return receiver if _holds_call(receiver) else None
 
 
-def _is_inlined_call(node):
+def is_unrolled(node) -> bool:
+    """Whether the compiler makes a call a loop of its own, as long as callee and generator expression stand bare."""
     return (
-        isinstance(node.func, ast.Name) and node.func.id in INLINED_CALLS and len(node.args) == 1 and not node.keywords
+        isinstance(node.func, ast.Name)
+        and node.func.id in INLINED_CALLS
+        and len(node.args) == 1
+        and not node.keywords
+        and isinstance(node.args[0], ast.GeneratorExp)
     )
 
 
@@ -693,7 +697,7 @@ def _super(node, parent, at):
 def _callee(node, parent, at):
     if isinstance(node, ast.Attribute) and isinstance(parent, ast.Call) and node is parent.func:
         return "method calls keep their fast path only if the method stands bare"
-    if isinstance(parent, ast.Call) and _is_inlined_call(parent) and isinstance(parent.args[0], ast.GeneratorExp):
+    if isinstance(parent, ast.Call) and is_unrolled(parent):
         return "the compiler unrolls a bare call with a bare generator expression"
     return None
 

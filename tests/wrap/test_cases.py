@@ -32,7 +32,12 @@ DIFFERENT = {
 }
 
 # What differs in the events of a trace function alone, from a version on.
-DIFFERENT_TRACED = {27: ((3, 14), "the compiler unrolls `any(... for ...)`, but calls it where it has a wrapper")}
+DIFFERENT_TRACED = {
+    27: ((3, 14), "the compiler unrolls `any(... for ...)`, but calls it where it has a wrapper"),
+    **dict.fromkeys(
+        (24, 26, 70), ((3, 15), "the compiler unrolls `list(... for ...)`, but calls it where it has a wrapper")
+    ),
+}
 
 # What differs only if the wrapper stands in the code itself and is not hidden.
 DIFFERENT_DIRECT = {
