@@ -14,7 +14,7 @@ from recompyle.errors import PassError, RecompyleError
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.probes import Clock, Coat, Counter
 
-__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
+__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
@@ -129,6 +129,23 @@ class Pass:
     def clock(self) -> Clock:
         """A `Clock` of this pass, for all calls that are not to be told apart."""
         return Clock()
+
+
+class Renewable(Pass):
+    """A pass that is put on the same functions over and over, for a short time each, and asks for the same each time.
+
+    What was built for it is kept for the life of the function's code, and the next one of its type, alone on that
+    code, only puts its own probes into that: nothing is compiled or proved again. So what it asks for must follow from
+    the type of the pass and the code object alone.
+    """
+
+    def blank(self) -> "Renewable":
+        """A pass of this type that records nothing, for the probes of the code that is kept."""
+        raise NotImplementedError
+
+    def renew(self, probe):
+        """The probe of this pass that stands where ``probe``, one of another pass of this type, stands."""
+        raise NotImplementedError
 
 
 @dataclass(slots=True)

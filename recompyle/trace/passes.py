@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from recompyle import inject
-from recompyle.rewrite.passes import Pass, is_docstring
-from recompyle.trace.probes import Begin, Case, Element, Enter, First, Leave, Statements, Tracer
+from recompyle.rewrite.passes import Renewable, is_docstring
+from recompyle.trace.probes import Begin, Case, Element, Enter, First, Leave, Statements, Traced, Tracer
 from recompyle.trace.snippets import FUNCTIONS, Line, Listing, line_of
 
 __all__ = ["TraceStatements"]
@@ -18,7 +18,7 @@ _SCOPES = (*FUNCTIONS, ast.ClassDef, ast.Lambda)
 _MADE_BY_THE_COMPILER = ("<", "__annotate__")
 
 
-class TraceStatements(Pass):
+class TraceStatements(Renewable):
     """Counts the statements of a function and samples the variables they mention.
 
     Parameters:
@@ -29,6 +29,15 @@ class TraceStatements(Pass):
 
     def __init__(self, tracer: Tracer):
         self.tracer = tracer
+
+    def key(self) -> Tracer:
+        return self.tracer
+
+    def blank(self) -> "TraceStatements":
+        return TraceStatements(Tracer(0, 0, 0, None))
+
+    def renew(self, probe: Traced) -> Traced:
+        return probe.of(self.tracer)
 
     def begin(self, at: Any) -> None:
         at.data = _Rewrite(self.tracer)

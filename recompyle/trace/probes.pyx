@@ -397,16 +397,40 @@ cdef inline size_t bucket_of(const void *frame) noexcept:
 # -- probes --------------------------------------------------------------------------------------------------
 
 
-cdef class Mark(Probe):
-    """Base of what stands at a place of a function."""
+cdef class Traced(Probe):
+    """Base of the tracer's probes.
+
+    Parameters:
+        tracer: what it reports to.
+        label: see `Probe`.
+    """
 
     cdef Tracer tracer
+
+    def __init__(self, Tracer tracer, str label):
+        self.tracer = tracer
+        self.label = label
+
+    def of(self, Tracer tracer):
+        """The same probe of another tracer."""
+        return type(self)(tracer, self.label)
+
+
+cdef class Mark(Traced):
+    """Base of what stands at a statement.
+
+    Parameters:
+        statement: its number.
+    """
+
     cdef uint32_t statement
 
     def __init__(self, Tracer tracer, uint32_t statement, str label):
-        self.tracer = tracer
+        super().__init__(tracer, label)
         self.statement = statement
-        self.label = label
+
+    def of(self, Tracer tracer):
+        return type(self)(tracer, self.statement, self.label)
 
 
 @cython.final
@@ -446,6 +470,9 @@ cdef class Case(Mark):
         super().__init__(tracer, statement, label)
         self.earlier = earlier
 
+    def of(self, Tracer tracer):
+        return Case(tracer, self.statement, self.earlier, self.label)
+
     def __invert__(self):
         cdef Activation *here = self.tracer.find(frame_now())
         self.tracer.begin(self.statement, True)
@@ -465,6 +492,9 @@ cdef class Element(Mark):
         super().__init__(tracer, statement, label)
         self.statements = statements
 
+    def of(self, Tracer tracer):
+        return Element(tracer, self.statements, self.statement, self.label)
+
     def __getitem__(self, value):
         cdef const void *frame = frame_now()
         cdef Activation *here = self.tracer.at_hand
@@ -480,26 +510,27 @@ cdef class Element(Mark):
 
 
 @cython.final
-cdef class Enter(Probe):
+cdef class Enter(Traced):
     """A run begins: ``~probe``.
 
     Parameters:
-        tracer, statements: as of the other probes.
+        statements: of the target.
         nested: whether it is a function inside the target.
         first: the statement that begins at once, as in a lambda; 0 for none.
     """
 
-    cdef Tracer tracer
     cdef Statements statements
     cdef bint nested
     cdef uint32_t first
 
     def __init__(self, Tracer tracer, Statements statements, bint nested, uint32_t first, str label):
-        self.tracer = tracer
+        super().__init__(tracer, label)
         self.statements = statements
         self.nested = nested
         self.first = first
-        self.label = label
+
+    def of(self, Tracer tracer):
+        return Enter(tracer, self.statements, self.nested, self.first, self.label)
 
     def __invert__(self):
         self.tracer.enter(self.statements, self.nested, self.first)
@@ -507,14 +538,8 @@ cdef class Enter(Probe):
 
 
 @cython.final
-cdef class Leave(Probe):
+cdef class Leave(Traced):
     """A run ends: ``~probe`` by returning, ``probe[exception]`` by an exception."""
-
-    cdef Tracer tracer
-
-    def __init__(self, Tracer tracer, str label):
-        self.tracer = tracer
-        self.label = label
 
     def __invert__(self):
         self.tracer.begin(0, False)

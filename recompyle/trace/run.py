@@ -14,10 +14,9 @@ from recompyle.patch.resolve import functions_of
 from recompyle.trace.passes import TraceStatements
 from recompyle.trace.probes import Tracer
 from recompyle.trace.results import TraceResults
+from recompyle.trace.shared import is_shared
 
 __all__ = ["Tracing", "tracefunc"]
-
-_OWN_REFERENCES = 3  # of a code object: its function, a variable and an argument
 
 
 def tracefunc(
@@ -155,13 +154,15 @@ class Tracing:
 
 def _applied(function: FunctionType, made: TraceStatements) -> patch.Patch:
     """Put a pass on all functions of one code; on those to be made, too, where a function makes them."""
-    code = patch.pristine(function)
-    if code.co_flags & CO_NESTED or "<locals>" in code.co_qualname:
+    if _is_nested(patch.pristine(function)):
         try:
             return patch.apply(function, made, scope="future")
         except NotRewritable as refusal:
             if refusal.slug != "not_nested":
                 raise
         return patch.apply(function, made, scope="existing")
-    # To search for others takes milliseconds, so it is done only where the code is held by more than its function.
-    return patch.apply(function, made, scope="existing" if sys.getrefcount(code) > _OWN_REFERENCES else "this")
+    return patch.apply(function, made, scope="existing" if is_shared(function) else "this")
+
+
+def _is_nested(code: CodeType) -> bool:
+    return bool(code.co_flags & CO_NESTED) or "<locals>" in code.co_qualname
