@@ -347,11 +347,12 @@ Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
 _JOINED = ("one instruction with its neighbour",)
 
 
-def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
+def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = False) -> list[str]:
     """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
-    not according to their length; jumps by their line alone, since it joins them in several ways.
+    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` they
+    may have lost their line, as where probes at the ends of blocks join ways of several lines.
     """
     where = old.co_qualname
     found = [
@@ -370,8 +371,10 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     for unit in sorted(before, key=repr):
         if unit[2] is _JOINED:
             continue
-        joined = (*unit[:2], _JOINED) in after
-        if unit not in after and not joined and (unit[2] is not None or unit[:2] not in unplaced):
+        paired = (*unit[:2], _JOINED) in after
+        if joined and (unit[0] == "RERAISE" or "JUMP" in unit[0]) and unit[:2] in unplaced:
+            continue
+        if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
     known = {unit[:2] for unit in before}
@@ -382,7 +385,7 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     if [c.co_qualname for c in nested[0]] != [c.co_qualname for c in nested[1]]:
         found.append(f"{where}: nested code {nested[0]} became {nested[1]}")
     for inner in zip(*nested, strict=False):
-        found += code_differences(*inner)
+        found += code_differences(*inner, joined)
     return found
 
 
@@ -410,6 +413,8 @@ def _units(code: types.CodeType) -> set[Unit]:
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
         elif instruction.opcode in _JUMPS or operation == "POP_TOP":
+            if operation.startswith("POP_JUMP_"):  # and so does which of its two ways a test jumps
+                operation = "POP_JUMP_IF_NONE" if operation.endswith("_NONE") else "POP_JUMP_IF_TRUE"
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             argument, place = "", place[:1]
         elif operation in ("LOAD_CONST", "RETURN_CONST"):

@@ -89,6 +89,7 @@ cdef extern from *:
     static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     #define TRUTH_RAISES (PY_VERSION_HEX < 0x030D0000)  /* a conditional jump asks for the truth itself */
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
+    static int RERAISE_, INVERT_, POP_TOP_;
     """
     char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
     int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
@@ -101,6 +102,9 @@ cdef extern from *:
     int END_ASYNC_FOR "END_ASYNC_FOR_"
     int COMPARE "COMPARE_"
     int PUSH_NULL "PUSH_NULL_"
+    int RERAISE "RERAISE_"
+    int INVERT "INVERT_"
+    int POP_TOP "POP_TOP_"
 
 for _number in range(256):
     IS_THROUGH[_number] = _number in _THROUGH
@@ -123,6 +127,9 @@ NOT_TAKEN = facts.NOT_TAKEN
 END_ASYNC_FOR = facts.END_ASYNC_FOR
 COMPARE = opcode.opmap["COMPARE_OP"]
 PUSH_NULL = opcode.opmap["PUSH_NULL"]
+RERAISE = opcode.opmap["RERAISE"]
+INVERT = facts.UNARY_INVERT
+POP_TOP = facts.POP_TOP
 
 
 cdef class _Code:
@@ -276,8 +283,8 @@ cdef class _Walk:
     """One pair of code objects.
 
     State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
-    takes its position from what follows), ``loose`` (new units of jumps behind the end of a block, where ways meet that
-    had jumps of their own), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
+    takes its position from what follows), ``loose`` (new units of jumps, and of the end of a ``finally``, behind a mark at
+    the end of a block, where ways meet that had their own), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
     the first new unit it was met with) and ``met_again`` (pairs besides).
     """
 
@@ -451,6 +458,8 @@ cdef class _Walk:
                 b = new.next[b]
                 continue
             if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
+                if ended and op == RERAISE:
+                    self.loose.add(b)
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
@@ -461,18 +470,16 @@ cdef class _Walk:
 
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
-        cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0)
+        cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0), part
         cdef bint is_mark = placeholder.role == "mark"
-        while True:
+        for part in range(more + 1):
+            if part and (b >= self.new.count or self.new.op[b] != (INVERT if part == 1 else POP_TOP)):
+                self.outside()
             self.ends[b] = True
             if is_mark:
                 self.passed_marks.append(b)
             b = self.new.next[b]
-            if not more:
-                return b
-            if b >= self.new.count:
-                self.outside()
-            more -= 1
+        return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""

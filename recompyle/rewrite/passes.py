@@ -679,7 +679,7 @@ def _constant(node, parent, at):
     if isinstance(node, ast.Constant) and isinstance(parent, _COMPREHENSIONS):
         # An element: nothing to fold it into, but for the truth that an unrolled call asks of it.
         call = at.parent(parent)
-        if not (isinstance(call, ast.Call) and _is_inlined_call(call)):
+        if not (isinstance(call, ast.Call) and is_unrolled(call)):
             return None
     if _is_constant(node):
         return "it is a constant"

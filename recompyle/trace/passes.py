@@ -89,17 +89,15 @@ class TraceStatements(Renewable):
     def visit_Continue(self, node: ast.Continue, at: Any) -> None:
         self._statement(node, at)
         way = list(_way_to_loop(node, at))
-        loop = at.parent(way[-1])
-        if not any(map(_runs_finally, way, map(at.parent, way))):
-            number = at.data.numbers[id(loop)]
+        around = [at.parent(each) for each in way]
+        delaying = [outer for inner, outer in zip(way, around, strict=True) if _runs_finally(inner, outer)]
+        if not delaying:
+            number = at.data.numbers[id(around[-1])]
             at.mark(node, Begin(self.tracer, number, f"again_{number}"), f"again_{number}")
-
-    def _try(self, node: Any, at: Any) -> None:
-        self._statement(node, at)
-        if node.finalbody:
-            at.mark_end(node, "finalbody", Begin(self.tracer, 0, "finished"), "finished")
-
-    visit_Try = visit_TryStar = _try
+        for each in delaying:  # the header begins, and changes variables, before anybody else tells that they have ended
+            if id(each) not in at.data.finished:
+                at.data.finished.add(id(each))
+                at.mark_end(each, "finalbody", Begin(self.tracer, 0, "finished"), "finished")
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler, at: Any) -> None:
         number = at.data.number(node, at)
@@ -143,6 +141,7 @@ class _Rewrite:
         lines: what has been numbered, from 1.
         numbers: ``id(node)`` to its number.
         cases: of each ``match`` its ``case`` headers.
+        finished: ``id(node)`` of each ``try`` with a mark at the end of its ``finally``.
     """
 
     def __init__(self, tracer: Tracer):
@@ -151,6 +150,7 @@ class _Rewrite:
         self.lines: list[Line] = []
         self.numbers: dict[int, int] = {}
         self.cases: dict[int, tuple[int, ...]] = {}
+        self.finished: set[int] = set()
 
     def number(self, node: ast.AST, at: Any) -> int:
         self.lines.append(line_of(node, at))
