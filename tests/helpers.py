@@ -372,7 +372,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
         if unit[2] is _JOINED:
             continue
         paired = (*unit[:2], _JOINED) in after
-        if joined and (unit[0] == "RERAISE" or "JUMP" in unit[0]) and unit[:2] in unplaced:
+        if joined and unit[:2] in unplaced and (unit[0] in ("POP_TOP", "RERAISE") or "JUMP" in unit[0]):
             continue
         if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]

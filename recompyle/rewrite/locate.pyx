@@ -79,21 +79,25 @@ _CONTRARY = {
     if one in opcode.opmap
 }
 
+# What cannot raise: whether a handler covers it or not is the compiler's chance. Up to 3.12 a test asks for the truth
+# itself, later `TO_BOOL` has done so before.
+_QUIET = _numbers("NOT_TAKEN") | {
+    number for number in _CONTRARY if opcode.opname[number].endswith("NONE") or PYTHON >= (3, 13)
+}
+
 NOWHERE = (None, None, None, None)
 
 # The same by number, for the walk. Every interpreter of the process writes the same values.
 cdef extern from *:
     """
     static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], IS_METHOD[256], HAS_NULL[256];
-    static char BEGINS_PROBE[256];
+    static char BEGINS_PROBE[256], IS_QUIET[256];
     static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
-    #define TRUTH_RAISES (PY_VERSION_HEX < 0x030D0000)  /* a conditional jump asks for the truth itself */
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
     static int RERAISE_, INVERT_, POP_TOP_;
     """
-    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE, IS_QUIET
     int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
-    bint TRUTH_RAISES
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
     int SUBSCRIPT "SUBSCRIPT_"
@@ -114,6 +118,7 @@ for _number in range(256):
     IS_METHOD[_number] = _number in _METHODS
     HAS_NULL[_number] = _number in _WITH_NULL
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
+    IS_QUIET[_number] = _PLAIN.get(_number, _number) in _QUIET
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
     CONTRARY_OF[_number] = _CONTRARY.get(_number, -1)
     CACHES_OF[_number] = facts.CACHES[_number]
@@ -283,17 +288,15 @@ cdef class _Walk:
     """One pair of code objects.
 
     State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
-    takes its position from what follows), ``loose`` (new units of jumps, and of the end of a ``finally``, behind a mark at
-    the end of a block, where ways meet that had their own), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
+    takes its position from what follows), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
     the first new unit it was met with) and ``met_again`` (pairs besides).
     """
 
     cdef _Code old, new
     cdef dict placeholders, before, roles
-    cdef bint has_callees
+    cdef bint has_callees, has_endings
     cdef list partner
     cdef dict ends
-    cdef set loose
     cdef list met
     cdef set met_again
     cdef list work, passed_old, passed_new, passed_marks
@@ -310,9 +313,9 @@ cdef class _Walk:
         self.before = {each.number: each.before for each in placeholders.values()}
         self.roles = {each.number: each.role for each in placeholders.values()}
         self.has_callees = not {"callee", "call"}.isdisjoint(self.roles.values())
+        self.has_endings = "ending" in self.roles.values()
         self.partner = [None] * self.new.count
         self.ends = {}
-        self.loose = set()
         self.met = [None] * self.old.count
         self.met_again = set()
         self.passed_old, self.passed_new, self.passed_marks = [], [], []
@@ -374,14 +377,14 @@ cdef class _Walk:
                 return
             if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
-                if TRUTH_RAISES:  # else `TO_BOOL` has done so before, and the compiler covers the jump or not by chance
+                if not IS_QUIET[old.op[a]]:
                     self.handlers(a, b)
                 self.work.append((old.target[a], self.not_taken(new, new.next[b])))
                 a, b = self.not_taken(old, old.next[a]), new.target[b]
                 continue
             self.compare(a, part_a, b, part_b)
             self.take(b, old.positions[a])
-            if old.op[a] != NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
+            if not IS_QUIET[old.op[a]]:
                 self.handlers(a, b)
             if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
@@ -442,7 +445,6 @@ cdef class _Walk:
         """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
-        cdef bint ended = False
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
@@ -451,21 +453,16 @@ cdef class _Walk:
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
                 if placeholder is not None:
-                    ended = placeholder.role == "ending"
                     b = self.step_over(b, placeholder)
                     continue
             if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
             if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
-                if ended and op == RERAISE:
-                    self.loose.add(b)
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
             self.passed_new.append(b)
-            if ended:
-                self.loose.add(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
 
     cdef int step_over(self, int b, placeholder) except -1:
@@ -544,11 +541,19 @@ cdef class _Walk:
         self.last_handler, self.last_new_handler = one, other
 
     cdef take(self, int b, position):
-        """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
-        if b in self.loose and self.partner[b] is not None and self.partner[b] != position:
-            line = position[0]  # what the ways have in common
-            position = self.partner[b] = (line, line, None, None) if line == self.partner[b][0] else NOWHERE
-        if self.partner[b] is None or position == self.new.positions[b]:
+        """Give a unit its position. The copies of one instruction have the same, but for lines of exits.
+
+        What has no place in the source, such as the jump back of a loop, is copied to each way that leads there and
+        has the line of that. A mark at the end of a block joins the ways before it: then it has no line of its own.
+        """
+        known = self.partner[b]
+        if known is None:
+            self.partner[b] = position
+        elif known == position:
+            return
+        elif self.has_endings and (not IS_END[self.new.op[b]] or self.new.op[b] == RERAISE):
+            self.partner[b] = (known[0], known[0], None, None) if known[0] == position[0] else NOWHERE
+        elif position == self.new.positions[b]:
             self.partner[b] = position
 
     def table(self):

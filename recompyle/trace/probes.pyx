@@ -26,6 +26,7 @@ cdef extern from "variables.h":
         pass
     const void *recompyle_behind(PyFrameObject *frame) noexcept
     PyObject *recompyle_variable(PyFrameObject *frame, PyObject *name) noexcept
+    bint recompyle_borrows(PyFrameObject *frame, PyObject *name) noexcept
 
 cdef extern from "Python.h":
     PyFrameObject *PyEval_GetFrame() noexcept  # borrowed
@@ -369,7 +370,12 @@ cdef value_of(str name, const void *last):
     Py_INCREF_(<PyObject *>frame)
     while frame != NULL:
         found = recompyle_variable(frame, <PyObject *>name)
-        back = NULL if found != NULL or recompyle_behind(frame) == last else PyFrame_GetBack(frame)
+        if found != NULL or (recompyle_behind(frame) == last and not recompyle_borrows(frame, <PyObject *>name)):
+            back = NULL
+        else:
+            back = PyFrame_GetBack(frame)
+            if back != NULL and recompyle_behind(frame) == last:
+                last = recompyle_behind(back)
         Py_DECREF_(<PyObject *>frame)
         frame = back
     if found != NULL:

@@ -78,4 +78,17 @@ static inline PyObject *recompyle_variable(PyFrameObject *object, PyObject *name
     return value;
 }
 
+/* Whether the frame is that of a class whose body has a name from the function around it, which runs it: no function of
+ * CPython reads those. */
+static inline int recompyle_borrows(PyFrameObject *object, PyObject *name)
+{
+    PyCodeObject *code = PyFrame_GetCode(object);
+    PyObject *names = code->co_flags & CO_OPTIMIZED ? NULL : PyCode_GetFreevars(code);
+    int found = names != NULL && PySequence_Contains(names, name) == 1;
+    Py_XDECREF(names);
+    Py_DECREF(code);
+    PyErr_Clear();
+    return found;
+}
+
 #endif

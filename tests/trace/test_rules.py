@@ -16,6 +16,9 @@ import zipfile
 import pytest
 
 from recompyle import SourceNotFound, shallow_call_profiler, tracefunc
+from recompyle.rewrite import engine
+from recompyle.trace.passes import TraceStatements
+from recompyle.trace.probes import Tracer
 
 
 def lines_of(results, call=0):
@@ -111,6 +114,26 @@ def test_functions_inside_the_target():
     }
 
 
+def defining(a):
+    class Made:
+        size = a
+
+        def grown(self, by):
+            return self.size + by
+    made = Made()
+    return made.grown(2), made.grown
+
+
+def test_classes_inside_the_target():
+    results = tracefunc(defining, 1)
+    assert results.result[1](5) == 6  # after the traced call: nobody's
+    assert lines_of(results) == {
+        "class Made:": 1, "size = a": 1, "def grown(self, by):": 1, "return self.size + by": 1, "made = Made()": 1,
+        "return made.grown(2), made.grown": 1,
+    }
+    assert results[0][1]["size = a"][1] == {"a": [("int", "1")], "size": [("int", "1")]}
+
+
 def factorial(n):
     if n < 2:
         return 1
@@ -124,6 +147,48 @@ def test_each_call_of_a_recursion_is_an_entry_outermost_first():
     assert [trace["if n < 2:"][1]["n"] for _, trace in results] == [[("int", str(15 - i))] for i in range(10)]
     assert results.result == factorial(15)
     assert factorial.__code__ is code
+
+
+class Counted:
+    """Counts how often it is asked for its text."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __repr__(self):
+        self.asked += 1
+        return "counted"
+
+
+def look_at(thing, n):
+    for _ in range(n):
+        thing = thing
+    return thing
+
+
+def test_calls_past_the_cap_are_only_counted():
+    recorded, past = Counted(), Counted()
+
+    def run():
+        look_at(recorded, 3)
+        for _ in range(5):
+            look_at(past, 3)
+
+    results = tracefunc(run, target_func=look_at, max_calls=1)
+    assert (len(results), results.calls) == (1, 6)
+    assert lines_of(results)["thing = thing"] == 3
+    assert recorded.asked == 4 and past.asked == 0
+    nothing = tracefunc(look_at, past, 3, max_calls=0)
+    assert (nothing, nothing.calls, past.asked) == ([], 1, 0) and nothing.result is past
+
+
+def test_hits_past_the_samples_are_only_counted():
+    thing = Counted()
+    results = tracefunc(look_at, thing, 1000, max_samples=2)
+    assert lines_of(results) == {"for _ in range(n):": 1001, "thing = thing": 1000, "return thing": 1}
+    assert thing.asked == 3
+    results = tracefunc(look_at, thing, 3, max_samples=0)
+    assert results[0][1]["thing = thing"] == (3, {}) and thing.asked == 3
 
 
 class Shop:
@@ -161,6 +226,20 @@ def test_every_function_of_the_code_is_traced():
     one, other = make(1), make(2)
     results = tracefunc(lambda: [one(1), other(1), make(3)(1)], target_func=one)
     assert [trace["return x + n"][1]["n"] for _, trace in results] == [[("int", "1")], [("int", "2")], [("int", "3")]]
+
+
+def test_equal_code_of_another_file_is_not_traced():
+    text = "def f(x):\n    return x\n"
+    functions = []
+    for name in ("<cell-a>", "<cell-b>"):
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        namespace = {}
+        exec(compile(text, name, "exec"), namespace)
+        functions.append(namespace["f"])
+    one, other = functions
+    assert one.__code__ == other.__code__
+    results = tracefunc(lambda: (one(1), other(2), one(3)), target_func=one)
+    assert [trace["return x"][1]["x"] for _, trace in results] == [[("int", "1")], [("int", "3")]]
 
 
 def flow(xs):
@@ -250,6 +329,102 @@ def test_comprehensions_count_their_elements():
     assert list(trace["a = [x * 2 for x in xs if x > 1]"][1]) == ["a"]
 
 
+LIMIT = 7
+
+
+def naming(thing, key):
+    import os.path as path, sys
+    value = thing.attribute[key].other(LIMIT)
+    thing.attribute[key] = lambda inner: inner + key
+    found = [each for each in value]
+    with thing as opened:
+        del value
+    for first, *rest in [(1, 2)]:
+        first: int = (walrus := rest)
+    match rest:
+        case {"k": captured, **others} | [captured, *others]:
+            pass
+    try:
+        raise ValueError(f"{first}{thing.name!r}")
+    except (ValueError, thing.error) as error:
+        return error
+
+
+def test_names_of_a_line():
+    class Looking(TraceStatements):
+        def end(self, at):
+            super().end(at)
+            names.update({line.source: line.names for line in at.data.lines})
+
+    names = {}
+    engine.build(naming, naming.__code__, (Looking(Tracer(0, 0, 0, None)),))
+    assert names == {
+        "import os.path as path, sys": ("path", "sys"),
+        "value = thing.attribute[key].other(LIMIT)": ("LIMIT", "key", "thing", "value"),
+        "thing.attribute[key] = lambda inner: inner + key": ("key", "thing"),
+        "found = [each for each in value]": ("found",),
+        "[each for each in value]": ("each", "value"),
+        "with thing as opened:": ("opened", "thing"),
+        "del value": ("value",),
+        "for first, *rest in [(1, 2)]:": ("first", "rest"),
+        "first: int = (walrus := rest)": ("first", "int", "rest", "walrus"),
+        "match rest:": ("rest",),
+        'case {"k": captured, **others} | [captured, *others]:': ("captured", "others"),
+        "pass": (),
+        "try:": (),
+        'raise ValueError(f"{first}{thing.name!r}")': ("ValueError", "first", "thing"),
+        "except (ValueError, thing.error) as error:": ("ValueError", "error", "thing"),
+        "return error": ("error",),
+    }
+
+
+def test_names_are_looked_up_as_the_program_does():
+    def around(n):
+        cell = n
+        def reads():
+            str = n
+            return cell, str, LIMIT, len, nowhere
+        return reads()
+
+    values = tracefunc(around, 1)[0][1]["return cell, str, LIMIT, len, nowhere"][1]
+    assert {name: held[0][1] for name, held in values.items()} == {
+        "LIMIT": "7", "cell": "1", "len": "<built-in function len>", "nowhere": "<unavailable>", "str": "1",
+    }
+
+
+class Calling:
+    """Its text comes from the target."""
+
+    def __repr__(self):
+        return f"Calling({target(1)})"
+
+
+def test_a_repr_that_calls_the_target():
+    def run(thing):
+        held = thing
+        return target(held and 2)
+
+    def with_calls(x):
+        return repr(x)
+
+    results = tracefunc(run, Calling(), target_func=run)
+    assert results[0][1]["held = thing"][1]["held"] == [("Calling", "Calling(2)")]
+    results = tracefunc(lambda: (target.__call__(3), with_calls(Calling())), target_func=target)
+    assert [trace["return x + 1"][1]["x"] for _, trace in results] == [[("int", "3")], [("int", "1")]]
+
+    def itself(thing, deep):
+        return thing if deep else None
+
+    class Reenters:
+        def __repr__(self):
+            itself(self, 0)
+            return "text"
+
+    results = tracefunc(itself, Reenters(), 1)
+    assert (results.calls, len(results)) == (1, 1)
+    assert results[0][1]["return thing if deep else None"] == (1, {"deep": [("int", "1")], "thing": [("Reenters", "text")]})
+
+
 class Bad:
     def __repr__(self):
         raise LookupError("no text")
@@ -324,6 +499,24 @@ def test_other_tools_run_at_the_same_time():
     assert lines_of(results)["total += i"] == 3
 
 
+def test_nothing_of_the_interpreters_tools_is_used():
+    def tools():
+        monitoring = getattr(sys, "monitoring", None)
+        return monitoring and [monitoring.get_tool(each) for each in range(6)]
+
+    profiler = lambda frame, event, arg: None  # noqa: E731
+    outside, inside = (sys.gettrace(), tools()), []
+    before = sys.getprofile()
+    sys.setprofile(profiler)
+    try:
+        tracefunc(lambda: inside.append((sys.gettrace(), tools(), sys.getprofile())))
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(before)
+    assert inside == [(*outside, profiler)]
+    assert (sys.gettrace(), tools()) == outside
+
+
 def loops(xs):
     for x in xs:
         if x:
@@ -361,20 +554,58 @@ def test_lines_seen_by_a_tracer_are_those_of_the_program():
         sys.settrace(before)
 
 
-def test_coverage_sees_the_original_program():
+@pytest.mark.parametrize("core", ["ctrace", "sysmon"])
+def test_coverage_reports_the_original_program(core, monkeypatch):
     coverage = pytest.importorskip("coverage")
+    if core == "sysmon" and sys.version_info < (3, 14):
+        pytest.skip("coverage needs CPython 3.14 to see branches through sys.monitoring")
+    monkeypatch.setenv("COVERAGE_CORE", core)
 
-    def arcs(run):
+    def reported(run):
         cover = coverage.Coverage(data_file=None, branch=True, config_file=False, include=[__file__])
         cover.start()
         try:
             run()
         finally:
             cover.stop()
-        start = first_line(loops)
-        return {arc for arc in cover.get_data().arcs(__file__) or () if any(start <= abs(n) < start + 12 for n in arc)}
+        lines = range(first_line(loops) + 1, first_line(loops) + 11)
+        missing = [line for line in cover.analysis2(__file__)[3] if line in lines]
+        return missing, {line: taken for line, taken in cover.branch_stats(__file__).items() if line in lines}
 
-    assert arcs(lambda: tracefunc(loops, [1, None, 0, 2])) == arcs(lambda: loops([1, None, 0, 2])) != set()
+    for xs in ([1, None, 0, 2], [1]):
+        missing, branches = reported(lambda xs=xs: loops(xs[:]))
+        assert branches and bool(missing) == (len(xs) == 1)
+        assert reported(lambda xs=xs: tracefunc(loops, xs[:])) == (missing, branches)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring begins with 3.12")
+def test_branches_seen_by_a_tool_are_those_of_the_program():
+    monitoring = sys.monitoring
+    names = [name for name in ("BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT") if hasattr(monitoring.events, name)]
+    wanted = sum({getattr(monitoring.events, name) for name in names})
+
+    def branches(run):
+        seen = []
+
+        def branch(code, source, destination):
+            if code.co_name == "loops":
+                line = {start: line for start, _, line in code.co_lines()}
+                seen.append(max((at, line[at]) for at in line if at <= source)[1])
+
+        monitoring.use_tool_id(3, "test")
+        try:
+            for name in names:
+                monitoring.register_callback(3, getattr(monitoring.events, name), branch)
+            monitoring.set_events(3, wanted)
+            run()
+        finally:
+            monitoring.set_events(3, 0)
+            monitoring.free_tool_id(3)
+        return seen
+
+    plain = branches(lambda: loops([1, None, 0, 2]))
+    assert len(plain) > 10
+    assert branches(lambda: tracefunc(loops, [1, None, 0, 2])) == plain
 
 
 def test_another_tracefunc_and_a_profiler_on_the_same_function():
@@ -441,7 +672,7 @@ def test_nothing_is_kept_alive():
 def test_without_source():
     namespace = {}
     exec("def made(): return 1", namespace)
-    for function in (namespace["made"], len, "".join, object()):
+    for function in (namespace["made"], len, "".join, object(), eval("lambda: 1")):
         with pytest.raises(SourceNotFound) as caught:
             tracefunc(function)
         assert isinstance(caught.value, ValueError)
