@@ -351,8 +351,8 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
-    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` they
-    may have lost their line, as where probes at the ends of blocks join ways of several lines.
+    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` one
+    instruction without a place may stand for several, as where probes at the ends of blocks join ways of several lines.
     """
     where = old.co_qualname
     found = [
@@ -372,7 +372,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
         if unit[2] is _JOINED:
             continue
         paired = (*unit[:2], _JOINED) in after
-        if joined and unit[:2] in unplaced and (unit[0] in ("POP_TOP", "RERAISE") or "JUMP" in unit[0]):
+        if joined and any(other[:2] == unit[:2] and _is_placeless(other) for other in after):
             continue
         if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]
@@ -387,6 +387,11 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     for inner in zip(*nested, strict=False):
         found += code_differences(*inner, joined)
     return found
+
+
+def _is_placeless(unit: Unit) -> bool:
+    place = unit[2]
+    return bool(place) and place is not _JOINED and place[-1] is None  # type: ignore[index]
 
 
 def _units(code: types.CodeType) -> set[Unit]:

@@ -20,6 +20,8 @@ LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_TRIES = (ast.Try, ast.TryStar)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
@@ -476,21 +478,27 @@ class Cursor:
         self._plan.ask("mark", statement, self._checked(statement, probe, "__invert__"), label)
 
     def mark_end(self, statement, block: str, probe, label: str = "end") -> None:
-        """Run ``~probe`` where a block of a compound statement has run to its end.
+        """Run ``~probe`` where a block of a loop, or a ``finally``, has run to its end.
 
-        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception.
+        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception in it.
+        A ``finally`` also ends so if it was entered by one of these.
 
         Parameters:
-            statement: the compound statement.
-            block: the field that holds the block: ``"body"``, ``"orelse"`` or ``"finalbody"``; it may be empty.
+            statement: a ``for``, ``async for`` or ``while``, or a ``try`` with ``finally``.
+            block: the field that holds the block: ``"body"`` or ``"orelse"`` of a loop, where the latter may be empty;
+                ``"finalbody"`` of a ``try``.
             probe: probe with ``__invert__``.
             label: shown in `preview`.
 
         Raises:
             PassError: the node has no such block, or the probe has no ``__invert__``.
         """
-        if not isinstance(statement, ast.stmt) or not isinstance(getattr(statement, block, None), list):
-            self._refuse(statement, f"a {type(statement).__name__} has no block {block!r} that could end")
+        if isinstance(statement, _LOOPS):
+            can_end = block in ("body", "orelse")
+        else:
+            can_end = isinstance(statement, _TRIES) and block == "finalbody" and bool(statement.finalbody)
+        if not can_end:
+            self._refuse(statement, f"the block {block!r} of a {type(statement).__name__} has no end that could be marked")
         self._plan.ask("mark_end", statement, block, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:
