@@ -352,7 +352,8 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
     not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` one
-    instruction without a place may stand for several, as where probes at the ends of blocks join ways of several lines.
+    instruction without a place may stand for several, and one jump for those of code that is never reached, as where
+    probes at the ends of blocks join ways.
     """
     where = old.co_qualname
     found = [
@@ -372,7 +373,9 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
         if unit[2] is _JOINED:
             continue
         paired = (*unit[:2], _JOINED) in after
-        if joined and any(other[:2] == unit[:2] and _is_placeless(other) for other in after):
+        if joined and any(
+            other[:2] == unit[:2] and (_is_placeless(other) or "JUMP" in unit[0]) for other in after
+        ):
             continue
         if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]

@@ -299,7 +299,7 @@ cdef class _Walk:
     cdef dict ends
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new, passed_marks
+    cdef list work, passed_old, passed_new, passed_behind, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -318,7 +318,7 @@ cdef class _Walk:
         self.ends = {}
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new, self.passed_marks = [], [], []
+        self.passed_old, self.passed_new, self.passed_behind, self.passed_marks = [], [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -365,6 +365,8 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_behind:
+                self.passed_behind = []
             if self.passed_marks:
                 self.passed_marks = []
             if not part_a:
@@ -373,6 +375,8 @@ cdef class _Walk:
                 b = self.skip(b, old.op[a])
             if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
+            if self.passed_behind:
+                self.place_behind()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
             if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
@@ -425,6 +429,12 @@ cdef class _Walk:
                 if self.same_line(a, b):
                     self.take(b, self.old.positions[a])
 
+    cdef place_behind(self):
+        """Place what stands behind a mark at the end of a block: where this way jumps back in the old code."""
+        jumps = [a for a in self.passed_old if self.old.target[<int> a] >= 0]
+        for b in self.passed_behind:
+            self.take(b, self.old.positions[jumps[-1]] if jumps else NOWHERE)
+
     cdef bint same_line(self, int a, int b) except -1:
         return self.old.positions[a][0] == self.new.positions[b][0]
 
@@ -445,6 +455,7 @@ cdef class _Walk:
         """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
+        cdef bint ended = False
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
@@ -453,6 +464,7 @@ cdef class _Walk:
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
                 if placeholder is not None:
+                    ended = placeholder.role == "ending"
                     b = self.step_over(b, placeholder)
                     continue
             if op == SUBSCRIPT and self.is_probe(b, expected):
@@ -462,7 +474,7 @@ cdef class _Walk:
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
-            self.passed_new.append(b)
+            (self.passed_behind if ended else self.passed_new).append(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
 
     cdef int step_over(self, int b, placeholder) except -1:

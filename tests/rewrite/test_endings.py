@@ -55,7 +55,7 @@ SHAPES = {
         "for x in a:\n        if x == 1:\n            continue\n        elif x is None:\n            b(x)\n"
         "        elif x:\n            break\n    else:\n        b(2)"
     ),
-    "short circuit": "for x in a:\n        (b(x)\n            and x\n            and (x\n                or b(3)))",
+    "short circuit": "for x in a:\n        if x is None: b(4)\n        (b(x)\n            and x\n            and (x\n                or b(3)))",
     "nested loops": "for x in a:\n        for y in a:\n            if y:\n                if x is not None:\n                    b(y)",
     "finally": (
         "for x in a:\n        try:\n            b(x)\n            if x: continue\n            b(1)\n        finally:\n            if x:\n"
