@@ -1,8 +1,11 @@
 """``python -m recompyle trace``."""
 
 import json
+import signal
 import subprocess
 import sys
+
+import pytest
 
 SCRIPT = """\
 import sys
@@ -54,3 +57,37 @@ def test_mistakes(tmp_path):
     assert done.returncode == 2 and "it has total" in done.stderr and done.stdout == ""
     assert run(tmp_path).returncode == 2
     assert run(tmp_path, "--func", "json:nope").returncode == 2
+
+
+WAITING = """\
+import time
+
+def wait():
+    print("waiting", flush=True)
+    while True:
+        time.sleep(60)
+
+wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of another process")
+def test_ctrl_c_ends_the_script_and_the_trace_is_printed(tmp_path):
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
+    command = [sys.executable, "-P", "-m", "recompyle", "trace", str(script), "--func", "wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "waiting\n"
+        running.send_signal(signal.SIGINT)
+        printed, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors.endswith("KeyboardInterrupt\n") and "recompyle" not in errors
+    assert "wait (" in printed and "call 1 of 1" in printed
+    assert '1      print("waiting", flush=True)' in printed  # where it was interrupted behind that is chance
+
+
+def test_a_function_of_a_module(tmp_path):
+    done = run(tmp_path, "1", "--func", "posixpath:splitext", "--json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout.partition("\n")[2])
+    assert found["version"] == 1 and found["calls"] == len(found["traces"]) == 0
