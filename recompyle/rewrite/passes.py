@@ -14,7 +14,9 @@ from recompyle.errors import PassError, RecompyleError
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.probes import Clock, Coat, Counter
 
-__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
+__all__ = [
+    "LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee",
+]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
@@ -480,8 +482,8 @@ class Cursor:
     def mark_end(self, statement, block: str, probe, label: str = "end") -> None:
         """Run ``~probe`` where a block of a loop, or a ``finally``, has run to its end.
 
-        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception in it.
-        A ``finally`` also ends so if it was entered by one of these.
+        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception in
+        it. A ``finally`` also ends so if it was entered by one of these.
 
         Parameters:
             statement: a ``for``, ``async for`` or ``while``, or a ``try`` with ``finally``.
@@ -498,7 +500,8 @@ class Cursor:
         else:
             can_end = isinstance(statement, _TRIES) and block == "finalbody" and bool(statement.finalbody)
         if not can_end:
-            self._refuse(statement, f"the block {block!r} of a {type(statement).__name__} has no end that could be marked")
+            kind = type(statement).__name__
+            self._refuse(statement, f"the block {block!r} of a {kind} has no end that could be marked")
         self._plan.ask("mark_end", statement, block, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:

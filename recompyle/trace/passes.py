@@ -94,7 +94,7 @@ class TraceStatements(Renewable):
         if not delaying:
             number = at.data.numbers[id(around[-1])]
             at.mark(node, Begin(self.tracer, number, f"again_{number}"), f"again_{number}")
-        for each in delaying:  # the header begins, and changes variables, before anybody else tells that they have ended
+        for each in delaying:  # nobody else tells that it has ended before the header begins and changes variables
             if id(each) not in at.data.finished:
                 at.data.finished.add(id(each))
                 at.mark_end(each, "finalbody", Begin(self.tracer, 0, "finished"), "finished")

@@ -127,7 +127,7 @@ def test_shared_code_is_found(module, work):
     loaded = module()
     other = types.FunctionType(loaded.total.__code__, {**vars(loaded)}, "other")
     assert is_shared(loaded.total) and is_shared(other)
-    results = tracefunc(lambda: (other([1]), loaded.total([2])), target_func=loaded.total)
+    results = tracefunc(lambda run: (run([1]), loaded.total([2])), other, target_func=loaded.total)
     assert [trace["return found"][1]["found"] for _, trace in results] == [[("int", "1")], [("int", "2")]]
     assert "searched" in work
     del other

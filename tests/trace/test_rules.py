@@ -333,7 +333,7 @@ LIMIT = 7
 
 
 def naming(thing, key):
-    import os.path as path, sys
+    import os.path as path, sys  # noqa: E401, F401, I001
     value = thing.attribute[key].other(LIMIT)
     thing.attribute[key] = lambda inner: inner + key
     found = [each for each in value]
@@ -422,7 +422,9 @@ def test_a_repr_that_calls_the_target():
 
     results = tracefunc(itself, Reenters(), 1)
     assert (results.calls, len(results)) == (1, 1)
-    assert results[0][1]["return thing if deep else None"] == (1, {"deep": [("int", "1")], "thing": [("Reenters", "text")]})
+    assert results[0][1] == {
+        "return thing if deep else None": (1, {"deep": [("int", "1")], "thing": [("Reenters", "text")]})
+    }
 
 
 class Bad:
