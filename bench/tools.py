@@ -254,6 +254,15 @@ class FlatProfile(Tool):
         return self.calls
 
 
+class Untraced(Tool):
+    """No tool."""
+
+    packages = ("recompyle",)
+
+    def instrument(self, subject):
+        return subject
+
+
 class TraceFunc(Tool):
     """The package tracefunc: instruction events of `sys.monitoring`. It needs fastcore and does not say so."""
 
@@ -303,6 +312,7 @@ TOOLS: dict[str, type[Tool]] = {
     "wrap_calls (no clock)": WrapCalls,
     "wrap_calls (timing)": WrapCallsTiming,
     "flat_profile": FlatProfile,
+    "untraced": Untraced,
     "recompyle tracefunc": OurTraceFunc,
     "tracefunc": TraceFunc,
     "snoop": Snoop,
