@@ -42,6 +42,7 @@ MODULES = {
     "recompyle.patch.quiet": [],
     "recompyle.wrap.probes": [],
     "recompyle.wrap.tracebacks": [],
+    "recompyle.trace.probes": [],
     "recompyle.profile.probes": ["base", "errno", "clock", "stack", "gate", "hist"],
 }
 

@@ -26,6 +26,7 @@ from turns import measure
 CASES = (
     "timed_call",
     "wrapped_call",
+    "trace",
     "fast_run",
     "memory",
     "rewrite_cost",

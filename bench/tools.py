@@ -254,6 +254,50 @@ class FlatProfile(Tool):
         return self.calls
 
 
+class Untraced(Tool):
+    """No tool."""
+
+    packages = ("recompyle",)
+
+    def instrument(self, subject):
+        return subject
+
+
+class TraceFunc(Tool):
+    """The package tracefunc: instruction events of `sys.monitoring`. It needs fastcore and does not say so."""
+
+    HOME = "rivals"
+    packages = ("tracefunc",)
+
+    def instrument(self, subject):
+        from tracefunc import tracefunc
+
+        return lambda *arguments: tracefunc(subject, *arguments)
+
+
+class OurTraceFunc(Tool):
+    """`tracefunc` of this repository."""
+
+    packages = ("recompyle",)
+
+    def instrument(self, subject):
+        from recompyle import tracefunc
+
+        return lambda *arguments: tracefunc(subject, *arguments)
+
+
+class Snoop(Tool):
+    """snoop prints each line with the variables that changed; here into nothing."""
+
+    HOME = "rivals"
+    packages = ("snoop",)
+
+    def instrument(self, subject):
+        import snoop
+
+        return snoop.Config(out=lambda text: None).snoop(subject)
+
+
 TOOLS: dict[str, type[Tool]] = {
     "passages": Passages,
     "floor": Floor,
@@ -268,4 +312,8 @@ TOOLS: dict[str, type[Tool]] = {
     "wrap_calls (no clock)": WrapCalls,
     "wrap_calls (timing)": WrapCallsTiming,
     "flat_profile": FlatProfile,
+    "untraced": Untraced,
+    "recompyle tracefunc": OurTraceFunc,
+    "tracefunc": TraceFunc,
+    "snoop": Snoop,
 }

@@ -28,6 +28,7 @@ from recompyle.rewrite import (
     preview,
     rewrite,
 )
+from recompyle.trace import TraceResults, tracefunc
 from recompyle.wrap import (
     CallExtras,
     ExceptHook,
@@ -64,6 +65,7 @@ __all__ = [
     "SourceNotFound",
     "Statements",
     "TargetNotFound",
+    "TraceResults",
     "WrapCalls",
     "__version__",
     "apply",
@@ -77,5 +79,6 @@ __all__ = [
     "rewrite",
     "rewrite_wrap_calls",
     "shallow_call_profiler",
+    "tracefunc",
     "wrap_calls",
 ]

@@ -354,11 +354,13 @@ Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
 _JOINED = ("one instruction with its neighbour",)
 
 
-def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
+def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = False) -> list[str]:
     """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
-    not according to their length; jumps by their line alone, since it joins them in several ways.
+    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` one
+    instruction without a place may stand for several, and one jump for those of code that is never reached, as where
+    probes at the ends of blocks join ways.
     """
     if old is new:
         return []
@@ -380,8 +382,12 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     for unit in sorted(before, key=repr):
         if unit[2] is _JOINED:
             continue
-        joined = (*unit[:2], _JOINED) in after
-        if unit not in after and not joined and (unit[2] is not None or unit[:2] not in unplaced):
+        paired = (*unit[:2], _JOINED) in after
+        if joined and any(
+            other[:2] == unit[:2] and (_is_placeless(other) or "JUMP" in unit[0]) for other in after
+        ):
+            continue
+        if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
     known = {unit[:2] for unit in before}
@@ -392,8 +398,13 @@ def code_differences(old: types.CodeType, new: types.CodeType) -> list[str]:
     if [c.co_qualname for c in nested[0]] != [c.co_qualname for c in nested[1]]:
         found.append(f"{where}: nested code {nested[0]} became {nested[1]}")
     for inner in zip(*nested, strict=False):
-        found += code_differences(*inner)
+        found += code_differences(*inner, joined)
     return found
+
+
+def _is_placeless(unit: Unit) -> bool:
+    place = unit[2]
+    return bool(place) and place is not _JOINED and place[-1] is None  # type: ignore[index]
 
 
 @functools.lru_cache(maxsize=64)
@@ -430,6 +441,8 @@ def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
         elif opcode in _JUMPS or operation == "POP_TOP":
+            if operation.startswith("POP_JUMP_"):  # and so does which of its two ways a test jumps
+                operation = "POP_JUMP_IF_NONE" if operation.endswith("_NONE") else "POP_JUMP_IF_TRUE"
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             # Where several ways meet it has no line; they may have met before, in a probe.
             if place[:1] == (None,):

@@ -5,7 +5,8 @@ their passes say so by their keys. Code objects are told apart by identity alone
 files compare equal.
 
 Nothing here keeps a function alive. A build lives as long as a patched function does; since closures come and go,
-the last few builds of nested functions are kept a little longer.
+the last few builds of nested functions are kept a little longer. Of passes that come again (`Renewable`) a build with
+blank probes is kept as long as the code it was made from.
 """
 
 import weakref
@@ -16,6 +17,8 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from recompyle.rewrite import engine, origin
+from recompyle.rewrite.link import relink
+from recompyle.rewrite.passes import Renewable
 
 __all__ = ["code_for", "forget", "nested_pairs", "note_origins"]
 
@@ -29,7 +32,15 @@ class _Shared(NamedTuple):
     user: "weakref.ref[FunctionType]"
 
 
+class _Blank(NamedTuple):
+    """A build that records nothing and never runs: what others of its kind are made from."""
+
+    code: CodeType
+    pristine: "weakref.ref[CodeType]"
+
+
 _shared: dict[Hashable, _Shared] = {}
+_blanks: dict[tuple[int, type], _Blank] = {}  # by the address of the pristine code and the type of the pass
 _kept: "deque[tuple[CodeType, dict[str, Any]]]" = deque(maxlen=KEPT)
 
 
@@ -50,13 +61,31 @@ def code_for(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]
     key = _key(function, pristine, passes)
     code = None if key is None else _find(key, function)
     if code is None:
-        code = engine.build(function, pristine, passes).code
+        code = _renewed(pristine, passes) or _built(function, pristine, passes)
         note_origins(code, pristine)
         if key is not None and pristine.co_flags & CO_NESTED:
             _kept.append((code, function.__globals__))
     if key is not None and code is not pristine:
         _shared[key] = _Shared(weakref.ref(code, lambda gone: _drop(key, gone)), weakref.ref(function))
     return code
+
+
+def _built(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]) -> CodeType:
+    code = engine.build(function, pristine, passes).code
+    if len(passes) == 1 and isinstance(passes[0], Renewable):
+        key = id(pristine), type(passes[0])
+        # Nobody is told where the kept code comes from: who notes origins holds the original.
+        kept = relink(code, passes[0].blank().renew)
+        _blanks[key] = _Blank(kept, weakref.ref(pristine, lambda gone: _drop_blank(key, gone)))
+    return code
+
+
+def _renewed(pristine: CodeType, passes: tuple[Any, ...]) -> CodeType | None:
+    """What was built before, with the probes of other passes; None if nothing was, or something stands beside it."""
+    if len(passes) != 1 or not isinstance(passes[0], Renewable):
+        return None
+    blank = _blanks.get((id(pristine), type(passes[0])))
+    return relink(blank.code, passes[0].renew) if blank is not None and blank.pristine() is pristine else None
 
 
 def forget(pristine: CodeType) -> None:
@@ -90,6 +119,13 @@ def _drop(key: Hashable, gone: "weakref.ref[CodeType]") -> None:
     shared = _shared.get(key)
     if shared is not None and shared.code is gone:
         _shared.pop(key, None)
+
+
+def _drop_blank(key: tuple[int, type], gone: "weakref.ref[CodeType]") -> None:
+    """As `_drop`."""
+    blank = _blanks.get(key)
+    if blank is not None and blank.pristine is gone:
+        _blanks.pop(key, None)
 
 
 def note_origins(code: CodeType, pristine: CodeType) -> None:

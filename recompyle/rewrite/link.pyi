@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from types import CodeType
+from typing import Any
 
 def link(
     code: CodeType,
@@ -7,3 +8,4 @@ def link(
     tables: Mapping[int, bytes],
     finish: Callable[[CodeType, bool], CodeType],
 ) -> CodeType: ...
+def relink(code: CodeType, renew: Callable[[Any], object]) -> CodeType: ...

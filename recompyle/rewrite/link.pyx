@@ -4,6 +4,8 @@ Nothing else knows how a probe is loaded. Should CPython one day refuse constant
 be passed in closure cells from here.
 """
 
+from recompyle._c.probe cimport Probe
+
 _CodeType = type(compile("", "", "exec"))
 
 
@@ -32,3 +34,25 @@ cdef _link(code, dict placeholders, dict tables, finish, bint nested):
         consts.append(const)
     linked = code.replace(co_consts=tuple(consts), co_linetable=tables[id(code)])
     return finish(linked, nested)
+
+
+def relink(code, renew):
+    """Give finished code other probes.
+
+    Parameters:
+        code: code with probes in it; it is not changed.
+        renew: called with each probe; returns the one that takes its place.
+
+    Returns:
+        A new code object; ``code`` itself if there is no probe in it.
+    """
+    cdef bint changed = False
+    consts = []
+    for const in code.co_consts:
+        if type(const) is _CodeType:
+            new = relink(const, renew)
+        else:
+            new = renew(const) if isinstance(const, Probe) else const
+        changed = changed or new is not const
+        consts.append(new)
+    return code.replace(co_consts=tuple(consts)) if changed else code

@@ -66,17 +66,38 @@ _PAIRS = {
 }
 
 
+# Tests that are each other's contrary: with a mark at the end of a block the compiler may exchange its two ways.
+_CONTRARY = {
+    opcode.opmap[one]: opcode.opmap[other]
+    for pair in (
+        ("POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE"),
+        ("POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE"),
+        ("POP_JUMP_FORWARD_IF_TRUE", "POP_JUMP_FORWARD_IF_FALSE"),
+        ("POP_JUMP_FORWARD_IF_NONE", "POP_JUMP_FORWARD_IF_NOT_NONE"),
+    )
+    for one, other in (pair, pair[::-1])
+    if one in opcode.opmap
+}
+
+# What cannot raise: whether a handler covers it or not is the compiler's chance. Up to 3.12 a test asks for the truth
+# itself, later `TO_BOOL` has done so before.
+_QUIET = _numbers("NOT_TAKEN") | {
+    number for number in _CONTRARY if opcode.opname[number].endswith("NONE") or PYTHON >= (3, 13)
+}
+
+NOWHERE = (None, None, None, None)
+
 # The same by number, for the walk. Every interpreter of the process writes the same values.
 cdef extern from *:
     """
     static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], IS_METHOD[256], HAS_NULL[256];
-    static char BEGINS_PROBE[256];
-    static int PLAIN_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
+    static char BEGINS_PROBE[256], IS_QUIET[256];
+    static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
-    static int SWAP_, STORE_FAST_, POP_TOP_;
+    static int SWAP_, STORE_FAST_, POP_TOP_, RERAISE_, INVERT_;
     """
-    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE
-    int[256] PLAIN_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE, IS_QUIET
+    int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
     int SUBSCRIPT "SUBSCRIPT_"
@@ -87,6 +108,8 @@ cdef extern from *:
     int PUSH_NULL "PUSH_NULL_"
     int SWAP "SWAP_"
     int STORE_FAST "STORE_FAST_"
+    int RERAISE "RERAISE_"
+    int INVERT "INVERT_"
     int POP_TOP "POP_TOP_"
 
 for _number in range(256):
@@ -97,7 +120,9 @@ for _number in range(256):
     IS_METHOD[_number] = _number in _METHODS
     HAS_NULL[_number] = _number in _WITH_NULL
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
+    IS_QUIET[_number] = _PLAIN.get(_number, _number) in _QUIET
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
+    CONTRARY_OF[_number] = _CONTRARY.get(_number, -1)
     CACHES_OF[_number] = facts.CACHES[_number]
     WAY_OF[_number] = facts.JUMPS.get(_number, 0)
     FIRST_OF[_number], SECOND_OF[_number] = _PAIRS.get(_number, (-1, -1))
@@ -111,7 +136,9 @@ COMPARE = opcode.opmap["COMPARE_OP"]
 PUSH_NULL = opcode.opmap["PUSH_NULL"]
 SWAP = opcode.opmap["SWAP"]
 STORE_FAST = opcode.opmap["STORE_FAST"]
-POP_TOP = opcode.opmap["POP_TOP"]
+RERAISE = opcode.opmap["RERAISE"]
+INVERT = facts.UNARY_INVERT
+POP_TOP = facts.POP_TOP
 
 
 cdef class _Code:
@@ -286,12 +313,12 @@ cdef class _Walk:
 
     cdef _Code old, new
     cdef dict placeholders, before, roles
-    cdef bint has_callees
+    cdef bint has_callees, has_endings
     cdef list partner
     cdef dict ends
     cdef list met
     cdef set met_again
-    cdef list work, passed_old, passed_new, passed_marks
+    cdef list work, passed_old, passed_new, passed_behind, passed_marks
     cdef readonly list nested
     cdef int last_handler, last_new_handler
 
@@ -305,11 +332,12 @@ cdef class _Walk:
         self.before = {each.number: each.before for each in placeholders.values()}
         self.roles = {each.number: each.role for each in placeholders.values()}
         self.has_callees = not {"callee", "call"}.isdisjoint(self.roles.values())
+        self.has_endings = "ending" in self.roles.values()
         self.partner = [None] * self.new.count
         self.ends = {}
         self.met = [None] * self.old.count
         self.met_again = set()
-        self.passed_old, self.passed_new, self.passed_marks = [], [], []
+        self.passed_old, self.passed_new, self.passed_behind, self.passed_marks = [], [], [], []
         self.work = [(0, 0)]
         self.nested = []
         self.last_handler = self.last_new_handler = -1
@@ -356,6 +384,8 @@ cdef class _Walk:
                 self.passed_old = []
             if self.passed_new:
                 self.passed_new = []
+            if self.passed_behind:
+                self.passed_behind = []
             if self.passed_marks:
                 self.passed_marks = []
             if not part_a:
@@ -364,14 +394,23 @@ cdef class _Walk:
                 b = self.skip(b, old.op[a])
             if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
+            if self.passed_behind:
+                self.place_behind()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
             if new.op[b] == SWAP and _takes(_opcode(old, a, part_a)):
                 a, part_a, b, part_b = self.follow_swap(a, part_a, b)
                 continue
+            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+                self.take(b, old.positions[a])
+                if not IS_QUIET[old.op[a]]:
+                    self.handlers(a, b)
+                self.work.append((old.target[a], self.not_taken(new, new.next[b])))
+                a, b = self.not_taken(old, old.next[a]), new.target[b]
+                continue
             self.compare(a, part_a, b, part_b)
             self.take(b, old.positions[a])
-            if old.op[a] != NOT_TAKEN:  # it cannot raise, and the compiler covers it or not by chance
+            if not IS_QUIET[old.op[a]]:
                 self.handlers(a, b)
             if old.target[a] >= 0 and old.op[a] != END_ASYNC_FOR:  # its argument is no jump
                 self.work.append((old.target[a], new.target[b]))
@@ -420,6 +459,10 @@ cdef class _Walk:
             b, part_b = (b, 1) if not part_b and _is_double(new, b) else (new.next[b], 0)
         return a, part_a, b, part_b
 
+    cdef int not_taken(self, _Code code, int unit) noexcept:
+        """The unit behind the mark that a test has on the way that it does not jump."""
+        return code.next[unit] if unit < code.count and code.op[unit] == NOT_TAKEN else unit
+
     cdef match_passed(self):
         """Pair the instructions passed on the way, as far as they are the same ones in the same order.
 
@@ -442,6 +485,12 @@ cdef class _Walk:
                 if self.same_line(a, b):
                     self.take(b, self.old.positions[a])
 
+    cdef place_behind(self):
+        """Place what stands behind a mark at the end of a block: where this way jumps back in the old code."""
+        jumps = [a for a in self.passed_old if self.old.target[<int> a] >= 0]
+        for b in self.passed_behind:
+            self.take(b, self.old.positions[jumps[-1]] if jumps else NOWHERE)
+
     cdef bint same_line(self, int a, int b) except -1:
         return self.old.positions[a][0] == self.new.positions[b][0]
 
@@ -462,6 +511,7 @@ cdef class _Walk:
         """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
         cdef _Code new = self.new
         cdef int steps = 0, op
+        cdef bint ended = False
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
@@ -470,6 +520,7 @@ cdef class _Walk:
             if op == LOAD_CONST and type(new.constant(b)) is complex:
                 placeholder = self.placeholders.get(new.constant(b))
                 if placeholder is not None:
+                    ended = placeholder.role == "ending"
                     b = self.step_over(b, placeholder)
                     continue
             if op == SUBSCRIPT and self.is_probe(b, expected):
@@ -479,23 +530,21 @@ cdef class _Walk:
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
-            self.passed_new.append(b)
+            (self.passed_behind if ended else self.passed_new).append(b)
             b = new.target[b] if new.target[b] >= 0 else new.next[b]
 
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""
-        cdef int more = {"first": 1, "mark": 2}.get(placeholder.role, 0)
+        cdef int more = {"first": 1, "mark": 2, "ending": 2}.get(placeholder.role, 0), part
         cdef bint is_mark = placeholder.role == "mark"
-        while True:
+        for part in range(more + 1):
+            if part and (b >= self.new.count or self.new.op[b] != (INVERT if part == 1 else POP_TOP)):
+                self.outside()
             self.ends[b] = True
             if is_mark:
                 self.passed_marks.append(b)
             b = self.new.next[b]
-            if not more:
-                return b
-            if b >= self.new.count:
-                self.outside()
-            more -= 1
+        return b
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
@@ -560,8 +609,19 @@ cdef class _Walk:
         self.last_handler, self.last_new_handler = one, other
 
     cdef take(self, int b, position):
-        """Give a unit its position. The copies of one instruction have the same, but for lines of exits."""
-        if self.partner[b] is None or position == self.new.positions[b]:
+        """Give a unit its position. The copies of one instruction have the same, but for lines of exits.
+
+        What has no place in the source, such as the jump back of a loop, is copied to each way that leads there and
+        has the line of that. A mark at the end of a block joins the ways before it: then it has no line of its own.
+        """
+        known = self.partner[b]
+        if known is None:
+            self.partner[b] = position
+        elif known == position:
+            return
+        elif self.has_endings and (not IS_END[self.new.op[b]] or self.new.op[b] == RERAISE):
+            self.partner[b] = (known[0], known[0], None, None) if known[0] == position[0] else NOWHERE
+        elif position == self.new.positions[b]:
             self.partner[b] = position
 
     def table(self):

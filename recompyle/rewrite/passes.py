@@ -15,11 +15,16 @@ from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.probes import Clock, Coat, Counter
 from recompyle.rewrite.walk import Walk
 
-__all__ = ["LEVELS", "Cursor", "Pass", "Plan", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee"]
+__all__ = [
+    "LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee",
+]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_TRIES = (ast.Try, ast.TryStar)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
@@ -131,6 +136,23 @@ class Pass:
         return Clock()
 
 
+class Renewable(Pass):
+    """A pass that is put on the same functions over and over, for a short time each, and asks for the same each time.
+
+    What was built for it is kept for the life of the function's code, and the next one of its type, alone on that
+    code, only puts its own probes into that: nothing is compiled or proved again. So what it asks for must follow from
+    the type of the pass and the code object alone.
+    """
+
+    def blank(self) -> "Renewable":
+        """A pass of this type that records nothing, for the probes of the code that is kept."""
+        raise NotImplementedError
+
+    def renew(self, probe):
+        """The probe of this pass that stands where ``probe``, one of another pass of this type, stands."""
+        raise NotImplementedError
+
+
 @dataclass(slots=True)
 class Wrap:
     """One probe at one node.
@@ -167,6 +189,7 @@ class Plan:
         outer: ``id(node)`` to wraps that an enclosing call put on it; they go round the inner ones.
         callees: ``id(call)`` to wraps round what it calls; they go round all others.
         marks: ``id(statement)`` to marks before it.
+        endings: ``id(statement)`` and a field of it to marks at the end of the block in that field.
         held: ``id(node)`` to the wrap that stands in place of it.
         nodes: ``id(node)`` to node, for every node with a request.
         unrolled: callees that the compiler would look at, were they to stand bare; see `Cursor.callee`.
@@ -183,6 +206,7 @@ class Plan:
         self.outer = {}
         self.callees = {}
         self.marks = {}
+        self.endings = {}
         self.held = {}
         self.nodes = {}
         self.unrolled = []
@@ -202,7 +226,7 @@ class Plan:
         return wrap
 
     def ask(self, verb, node, *arguments):
-        """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark`` or ``around``."""
+        """Note a request and do it: ``verb`` is ``through``, ``callee``, ``mark``, ``mark_end`` or ``around``."""
         self.asked.append((verb, node, arguments))
         getattr(self, verb)(node, *arguments)
 
@@ -222,6 +246,11 @@ class Plan:
     def mark(self, statement, probe, label):
         self.request(self.marks, statement, Wrap("mark", probe, label))
 
+    def mark_end(self, statement, block, probe, label):
+        self.nodes[id(statement)] = statement
+        wrap = self.numbered(Wrap("ending", probe, label))
+        self.endings.setdefault((id(statement), block), []).append(wrap)
+
     def around(self, node, start, end, label):
         last = _evaluated_last(node)
         if last is None:
@@ -239,10 +268,15 @@ class Plan:
             return None
         place = {each: i for i, each in enumerate(self.parents)}
         tables = (self.inner, self.outer, self.marks, self.callees)
-        return tuple(
+        at_nodes = tuple(
             (i, place[node], wrap.role, wrap.number, wrap.instead is not None)
             for i, table in enumerate(tables)
             for node, wraps in table.items()
+            for wrap in wraps
+        )
+        return at_nodes + tuple(
+            (block, place[node], wrap.role, wrap.number)
+            for (node, block), wraps in self.endings.items()
             for wrap in wraps
         )
 
@@ -258,6 +292,7 @@ class Cursor:
         code: its running code object, untouched.
         file: its file name.
         line: line of its ``def`` or ``lambda``; without source, its first line.
+        node: its tree: FunctionDef, AsyncFunctionDef or Lambda, part of the shared tree; None without source.
         globals: the function's globals.
         imports: names that the module's own level imports.
         sites: the sites made by this pass so far.
@@ -275,6 +310,7 @@ class Cursor:
         self.function = code.co_qualname
         self.file = code.co_filename
         self.line = context.definition.node.lineno if context is not None else code.co_firstlineno
+        self.node = context.definition.node if context is not None else None
         self.imports = context.source.imports if context is not None else frozenset()
         self.sites = []
 
@@ -296,11 +332,19 @@ class Cursor:
         """The node's exact text; in formatted strings before 3.12, where its place is not known, formatted anew."""
         if not FSTRING_POSITIONS and any(isinstance(each, _FORMATTED) for each in self._ancestors(node)):
             return ast.unparse(node)
-        lines = self._context.source.lines[node.lineno - 1 : node.end_lineno]
+        return self.between((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
+
+    def between(self, start: "tuple[int, int]", end: "tuple[int, int]") -> str:
+        """The source text between two places, as written.
+
+        Parameters:
+            start, end: line, from 1, and column, in UTF-8 bytes from 0, as nodes have them.
+        """
+        lines = self._context.source.lines[start[0] - 1 : end[0]]
         if len(lines) == 1:
-            return lines[0].encode()[node.col_offset : node.end_col_offset].decode(errors="replace")
-        first = lines[0].encode()[node.col_offset :].decode(errors="replace")
-        last = lines[-1].encode()[: node.end_col_offset].decode(errors="replace")
+            return lines[0].encode()[start[1] : end[1]].decode(errors="replace")
+        first = lines[0].encode()[start[1] :].decode(errors="replace")
+        last = lines[-1].encode()[: end[1]].decode(errors="replace")
         return "".join([first, *lines[1:-1], last])
 
     def _ancestors(self, node):
@@ -435,6 +479,31 @@ class Cursor:
         if is_docstring(statement, self.parent(statement)):
             self._refuse(statement, "a docstring cannot be marked: behind anything else it would be none")
         self._plan.ask("mark", statement, self._checked(statement, probe, "__invert__"), label)
+
+    def mark_end(self, statement, block: str, probe, label: str = "end") -> None:
+        """Run ``~probe`` where a block of a loop, or a ``finally``, has run to its end.
+
+        That is where control falls out of the block: not after ``break``, ``continue``, ``return`` or an exception in
+        it. A ``finally`` also ends so if it was entered by one of these.
+
+        Parameters:
+            statement: a ``for``, ``async for`` or ``while``, or a ``try`` with ``finally``.
+            block: the field that holds the block: ``"body"`` or ``"orelse"`` of a loop, where the latter may be empty;
+                ``"finalbody"`` of a ``try``.
+            probe: probe with ``__invert__``.
+            label: shown in `preview`.
+
+        Raises:
+            PassError: the node has no such block, or the probe has no ``__invert__``.
+        """
+        if isinstance(statement, _LOOPS):
+            can_end = block in ("body", "orelse")
+        else:
+            can_end = isinstance(statement, _TRIES) and block == "finalbody" and bool(statement.finalbody)
+        if not can_end:
+            kind = type(statement).__name__
+            self._refuse(statement, f"the block {block!r} of a {kind} has no end that could be marked")
+        self._plan.ask("mark_end", statement, block, self._checked(statement, probe, "__invert__"), label)
 
     def around(self, node, start, end, label: str = "") -> None:
         """Put a start and an end round a call, an ``await`` or a ``yield from``.
@@ -619,6 +688,11 @@ def _not_a_value(node, parent, at):
 
 
 def _constant(node, parent, at):
+    if isinstance(node, ast.Constant) and isinstance(parent, _COMPREHENSIONS):
+        # An element: nothing to fold it into, but for the truth that an unrolled call asks of it.
+        call = at.parent(parent)
+        if not (isinstance(call, ast.Call) and is_unrolled(call)):
+            return None
     if _is_constant(node):
         return "it is a constant"
     if isinstance(node, ast.Name) and node.id == "__debug__":

@@ -38,8 +38,9 @@ class Placeholder:
         number: from 0, within one function.
         probe: what will stand there.
         role: ``through`` (``probe[value]``), ``callee`` (the same with what is called), ``first``
-            (``(~probe)[value]``), ``mark`` (``~probe``), ``held`` (``~probe``, as an expression), ``call`` (called
-            instead, with the callee in front of the arguments) or ``argument`` (between callee and arguments).
+            (``(~probe)[value]``), ``mark`` (``~probe``), ``ending`` (a mark behind the last statement of a block, where
+            the compiler may let several ways meet), ``held`` (``~probe``, as an expression), ``call`` (called instead,
+            with the callee in front of the arguments) or ``argument`` (between callee and arguments).
         before: the probe's instructions belong to what follows (starts), not to what went before (ends).
     """
 
@@ -133,7 +134,9 @@ cdef class _Builder:
         for field in node._fields:
             value = fields.get(field)
             if type(value) is list:
-                fields[field] = self.build_list(value)
+                fields[field] = built = self.build_list(value)
+                for wrap in self.plan.endings.get((id(node), field), ()):
+                    built.append(self.mark((value or [node])[-1], wrap))
             elif isinstance(value, ast.AST):
                 fields[field] = self.build(value)
         return _node(type(node), fields)

@@ -19,6 +19,8 @@ from helpers import Program, Seen, code_differences, differences, run
 import recompyle
 from recompyle import Assignments, Calls, Clock, Counter, EntryExit, Expressions, Handlers, Loops, Pass, Statements
 from recompyle.rewrite.passes import is_docstring, is_unrolled
+from recompyle.trace.passes import TraceStatements
+from recompyle.trace.probes import Tracer
 
 
 class Passing:
@@ -78,16 +80,18 @@ PASSES: dict[str, Callable[[], list[Any]]] = {
     "entry-exit": lambda: [EntryExit(Counter, Counter, Counter)],
     "all": _ready,
     "everywhere": lambda: [Everywhere()],
+    # No samples: `repr` of what the programs make tells that it was called.
+    "trace": lambda: [TraceStatements(Tracer(1000, 0, 50, None))],
 }
 
 # What is more than probes is not compared instruction by instruction.
 _OTHER_CODE = ("wrap", "wrap-hidden")
 
 # They have a handler at the end, so that closing a generator runs it from 3.13 on. Documented.
-_ENDING = ("never", "always", "entry-exit", "all")
+_ENDING = ("never", "always", "entry-exit", "all", "trace")
 # They may have a probe behind a `yield`: if a jump leads there, too, CPython reports the line once more after a resume,
 # but not if something is in between. Documented.
-_BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignments", "calls", "clocks")
+_BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignments", "calls", "clocks", "trace")
 
 
 class Fuzzed:
@@ -143,7 +147,7 @@ class Fuzzed:
             found += [f"{watch}: {each}" for each in seen]
             if watch == watches[0] and name not in _OTHER_CODE:
                 for old, new in pairs:
-                    found += code_differences(old, new)
+                    found += code_differences(old, new, joined=name == "trace")
         return found
 
     def is_steady(self, text: str, watch: str, seen: Seen) -> bool:
