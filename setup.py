@@ -37,6 +37,7 @@ MODULES = {
     "recompyle.rewrite.origin": [],
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
+    "recompyle.inject._fast": [],
     "recompyle.inject.probes": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],
