@@ -38,6 +38,7 @@ MODULES = {
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.inject._fast": [],
+    "recompyle.inject.calls": [],
     "recompyle.inject.probes": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],

@@ -899,16 +899,21 @@ cdef _write_any(code, bytes raw, edits):
     places, delegations = points.find(decode(code), any([edit.site in points.CALLS for edit in edits]))
     constants = plain.Constants(code)
     thrown = {}
+    texts = {}
     for place, edit in matches(code, places, edits):
-        units, slots = plain.text(edit, constants, place.constant)
-        need = max(need, slots)
+        key = id(edit), place.constant
+        if key not in texts:
+            units, slots = plain.text(edit, constants, place.constant)
+            need = max(need, slots)
+            texts[key] = units, work.text(units)
+        units, at = texts[key]
         if place.kind == "unwind":
             tail += units
         elif place.kind == "throw":
             thrown[place.at, place.unit + 1] = thrown.get((place.at, place.unit + 1), b"") + units
         else:
             like = place.at if edit.form == "hook" else NOWHERE if place.like is None else place.like
-            if not work.mark(place.at, place.after, like, work.text(units), len(units) // 2):
+            if not work.mark(place.at, place.after, like, at, len(units) // 2):
                 return None
         if place.kind == "return":
             work.end_at(place.at, place.unit + 1)

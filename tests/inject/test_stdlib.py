@@ -58,9 +58,11 @@ def codes(path):
 
 
 def edits(kinds, form):
+    forms = ["statement" if kind in NO_VALUE else form for kind in kinds]
+    implicit = [kind in ("call", "called") for kind in kinds]
     return [
-        inject.Edit(kind, Probe(), "statement" if kind in NO_VALUE else form, include_implicit=kind in ("call", "called"))
-        for kind in kinds
+        inject.Edit(kind, Probe(), form, include_implicit=also)
+        for kind, form, also in zip(kinds, forms, implicit, strict=True)
     ]
 
 
