@@ -35,9 +35,12 @@ What runs no code of the function reaches no mark: ``close()`` or ``throw()`` be
 generator that is freed although it refused to end.
 """
 
+from .edit import Edit
+from .listing import show
 from .points import Site, sites
 from .probes import SlotCounter
-from .edit import Edit
+from .refusals import check
+from .usable import Refusal, Status, status
 from .write import write
 
-__all__ = ["Edit", "Site", "SlotCounter", "sites", "write"]
+__all__ = ["Edit", "Refusal", "Site", "SlotCounter", "Status", "check", "show", "sites", "status", "write"]

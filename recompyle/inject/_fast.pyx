@@ -82,6 +82,9 @@ _NUMBERS = {
 }  # fmt: skip
 
 
+_ARMOR = ("__pyarmor", "__armor")
+
+
 def _learn():
     """Copy the facts to where C reads them."""
     rcp_is.call_intrinsic_1 = facts.CALL_INTRINSIC_1
@@ -866,6 +869,15 @@ def write(code, edits):
         if written is not None:
             return written
     return _write_any(code, raw, edits)
+
+
+def is_protected(code):
+    """Whether a code object holds the names of PyArmor's runtime."""
+    for names in (code.co_names, code.co_consts):
+        for name in <tuple>names:
+            if type(name) is str and len(<str>name) > 7 and (<str>name)[0] == "_" and name.startswith(_ARMOR):
+                return True
+    return False
 
 
 def _is_hook(edit):

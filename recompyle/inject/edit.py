@@ -8,7 +8,7 @@ from ..errors import NotRewritable
 from .points import CALLS, KINDS, Place, Site, described
 
 _SLOTS = {"statement": "__invert__", "value": "__getitem__", "hook": "__call__"}
-_WITHOUT_VALUE = ("entry", "created", "call")
+WITHOUT_VALUE = ("entry", "created", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Edit:
         where: only sites for which it is true: a callable with one `Site`.
         include_implicit: for ``call`` and ``called``: also calls that nobody wrote as a call: those of ``with``,
             ``class``, ``assert``, generator expressions and, on 3.11, comprehensions.
+        force: also in functions that are marked abstract.
         argument: what a hook is called with. Code objects hash and compare their constants, so the hook and its
             argument should do so by identity, or be strings.
 
@@ -43,13 +44,14 @@ class Edit:
     lines: Collection[int] | None = None
     where: Callable[[Site], object] | None = None
     include_implicit: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.site not in KINDS:
             raise ValueError(f"unknown kind of site {self.site!r}; there are {', '.join(sorted(KINDS))}")
         if self.form not in _SLOTS:
             raise ValueError(f"unknown form {self.form!r}; there are 'statement', 'value' and 'hook'")
-        if self.site in _WITHOUT_VALUE and self.form == "value":
+        if self.site in WITHOUT_VALUE and self.form == "value":
             raise ValueError(f"there is no value to pass at {self.site!r}; use the form 'statement'")
         if self.site != "entry" and self.form == "hook":
             raise ValueError(f"the form 'hook' is for 'entry' only, not for {self.site!r}")
@@ -60,7 +62,7 @@ class Edit:
             raise TypeError(f"{type(self.probe).__name__} has no {slot}, which the form {self.form!r} calls")
 
     def key(self) -> tuple[object, ...] | None:
-        """Equal for edits whose result may be shared by functions of one code, as long as that lives; None if for none."""
+        """Equal for edits whose result functions of one code may share while it lives; None if it is for one only."""
         if self.where is not None:
             return None
         lines = None if self.lines is None else tuple(self.lines)
