@@ -50,8 +50,8 @@ async def _coroutine(n: int) -> int:
 
 
 class _Manager:
-    async def __aenter__(self) -> None:
-        return
+    async def __aenter__(self) -> object:
+        return self
 
     async def __aexit__(self, *exc: object) -> None:
         return
