@@ -53,8 +53,8 @@ class _Manager:
     async def __aenter__(self) -> object:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        return
+    async def __aexit__(self, *exc: object) -> bool:
+        return False
 
 
 def _try(n: int) -> float:
