@@ -39,7 +39,8 @@ def _generator(n: int) -> Any:
     try:
         got = yield n
     except KeyError:
-        got = yield from iter((n,))
+        yield from iter((n,))
+        got = None
     return got
 
 
