@@ -1,7 +1,7 @@
 """The code-object writer: puts probes into bytecode that already exists. It needs no source.
 
 A probe is an object in the constants of a code object. As a *statement* it runs by ``~probe``; as a *value*
-it takes the object on top of the stack through ``probe[object]``.
+it takes the object on top of the stack through ``probe[object]``. At ``entry`` a *hook* can be called instead.
 
 Kinds of sites:
 
@@ -35,7 +35,12 @@ What runs no code of the function reaches no mark: ``close()`` or ``throw()`` be
 generator that is freed although it refused to end.
 """
 
+from .edit import Edit
+from .listing import show
 from .points import Site, sites
-from .write import Edit, write
+from .probes import SlotCounter
+from .refusals import check
+from .usable import Refusal, Status, status
+from .write import write
 
-__all__ = ["Edit", "Site", "sites", "write"]
+__all__ = ["Edit", "Refusal", "Site", "SlotCounter", "Status", "check", "show", "sites", "status", "write"]

@@ -14,6 +14,7 @@ import gc
 import os
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ from recompyle.rewrite.order import in_order
 __all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore"]
 
 SCOPES = ("this", "existing", "future")
+HOLD = 0.0005  # seconds of work in a batch after which other threads get a turn
 
 
 class Patch:
@@ -235,7 +237,8 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
             functions that it defines; or a path: ``"app.orders:Order.total"``, ``"app.orders:Order"``,
             ``"app.orders:*"``, ``"app.orders"``, or ``"app.**"`` for a package and those of its submodules that
             are imported.
-        passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``.
+        passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``. A
+            `recompyle.inject.Edit` goes on top of what all passes on the function make, and needs no source.
         scope: ``"this"``: the functions found. ``"existing"``: also all other living functions of the
             same code, such as the closures that a factory has made so far. ``"future"``: also those that it
             will make, except in calls of it that run already. The latter two search all objects
@@ -247,7 +250,7 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
 
     Raises:
         ValueError: a malformed path, no pass, an unknown scope.
-        TypeError: something that is no pass.
+        TypeError: something that is neither a pass nor an edit.
         TargetNotFound: the path leads nowhere.
         RecompyleError: a function cannot be rewritten. Then all functions are as they were. For a class, a
             module, a package or a pattern such functions are left out and listed in ``skipped``; only if none
@@ -362,8 +365,12 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
 def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
+    since = time.perf_counter()
     try:
         for function in functions:
+            if time.perf_counter() - since > HOLD:
+                time.sleep(1e-6)  # one of no length would take the lock of the interpreter back before others wake up
+                since = time.perf_counter()
             try:
                 _add(patch, [function], future)
             except RecompyleError as refusal:
