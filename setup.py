@@ -37,6 +37,7 @@ MODULES = {
     "recompyle.rewrite.origin": [],
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
+    "recompyle.live._guard": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],
     "recompyle.wrap.probes": [],
