@@ -38,6 +38,7 @@ MODULES = {
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.live._guard": [],
+    "recompyle.inject.probes": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],
     "recompyle.wrap.probes": [],

@@ -1,7 +1,7 @@
 """The code-object writer: puts probes into bytecode that already exists. It needs no source.
 
 A probe is an object in the constants of a code object. As a *statement* it runs by ``~probe``; as a *value*
-it takes the object on top of the stack through ``probe[object]``.
+it takes the object on top of the stack through ``probe[object]``. At ``entry`` a *hook* can be called instead.
 
 Kinds of sites:
 
@@ -36,6 +36,7 @@ generator that is freed although it refused to end.
 """
 
 from .points import Site, sites
+from .probes import SlotCounter
 from .write import Edit, write
 
-__all__ = ["Edit", "Site", "sites", "write"]
+__all__ = ["Edit", "Site", "SlotCounter", "sites", "write"]

@@ -20,17 +20,18 @@ class _Row(NamedTuple):
     depth_one: int  # bit of RESUME's argument: only the compiler's own handler covers the yield
     throw_reads_send: bool
     handlers_start_lines: bool
+    null_first: bool  # whether NULL stands below what is called, or above it
 
 
 _ROWS = {
-    (3, 11): _Row(3495, 3, 0, True, False),
-    (3, 12): _Row(3531, 3, 0, False, True),
-    (3, 13): _Row(3571, 3, 4, False, True),
-    (3, 14): _Row(3627, 3, 4, False, True),
-    (3, 15): _Row(3666, 7, 8, False, True),
+    (3, 11): _Row(3495, 3, 0, True, False, True),
+    (3, 12): _Row(3531, 3, 0, False, True, True),
+    (3, 13): _Row(3571, 3, 4, False, True, False),
+    (3, 14): _Row(3627, 3, 4, False, True, False),
+    (3, 15): _Row(3666, 7, 8, False, True, False),
 }
 
-_row = _ROWS.get(_env.PYTHON, _Row(0, 3, 0, False, False))
+_row = _ROWS.get(_env.PYTHON, _Row(0, 3, 0, False, False, False))
 
 KNOWN = _env.SUPPORTED and _row.magic == int.from_bytes(MAGIC_NUMBER[:2], "little")
 PLACE_MASK, DEPTH_ONE = _row.place_mask, _row.depth_one
@@ -44,6 +45,8 @@ THROW_READS_SEND = _row.throw_reads_send
 # prefixes ahead of END_ASYNC_FOR must have no location there; up to 3.11 marks must have one.
 HANDLERS_START_LINES = _row.handlers_start_lines
 
+NULL_FIRST = _row.null_first
+
 
 def _number(name: str) -> int:
     """Opcode of that name, or -1 (which no unit has) where this version lacks it."""
@@ -51,6 +54,7 @@ def _number(name: str) -> int:
 
 
 CACHE = 0
+CALL = _number("CALL")
 CALL_INTRINSIC_1 = _number("CALL_INTRINSIC_1")
 STOPITERATION_ERROR = 3  # its argument where it makes a StopIteration that leaves a generator a RuntimeError
 CLEANUP_THROW = _number("CLEANUP_THROW")
@@ -62,7 +66,9 @@ JUMP_FORWARD = _number("JUMP_FORWARD")
 LOAD_CONST = _number("LOAD_CONST")
 NOT_TAKEN = _number("NOT_TAKEN")
 POP_TOP = _number("POP_TOP")
+PRECALL = _number("PRECALL")
 PUSH_EXC_INFO = _number("PUSH_EXC_INFO")
+PUSH_NULL = _number("PUSH_NULL")
 RERAISE = _number("RERAISE")
 RESUME = _number("RESUME")
 RETURN_CONST = _number("RETURN_CONST")
@@ -92,6 +98,12 @@ def _caches() -> tuple[int, ...]:
 
 
 CACHES = _caches()
+
+
+def units(op: int, arg: int) -> bytes:
+    """An instruction with its caches, which are zero."""
+    return bytes((op, arg)) + bytes(2 * CACHES[op])
+
 
 # Opcode to +1 or -1: which way its argument counts. ``hasjrel`` also lists pseudo opcodes, above 255, and
 # the instrumented twins. END_ASYNC_FOR is in it from 3.14: its distance back to the loop serves monitoring.

@@ -175,8 +175,10 @@ class _Check:
         at = gap = 0
         while at < len(self.new):
             found = self.new[at]
-            if found.op == facts.LOAD_CONST and found.arg >= len(self.original.co_consts):
+            if self._loads_probe(at):
                 at = self._mark(at, gap)
+            elif facts.NULL_FIRST and found.op == facts.PUSH_NULL and self._loads_probe(at + 1):
+                at = self._mark(at, gap, below=1)
             elif gap == len(self.old):
                 if not self.unwinds or (found.op, found.arg, at) != (facts.RERAISE, 1, len(self.new) - 1):
                     raise _Fault(f"{self.original!r}: unit {found.unit} is left over")
@@ -193,23 +195,35 @@ class _Check:
         if gap < len(self.old) or self.unwinds != (self.tail is not None):
             raise _Fault(f"{self.original!r}: the new code ends too early")
 
-    def _mark(self, at: int, gap: int) -> int:
-        """Read one mark; returns the number of the instruction behind it."""
+    def _loads_probe(self, at: int) -> bool:
+        found = self.new[at]
+        return found.op == facts.LOAD_CONST and found.arg >= len(self.original.co_consts)
+
+    def _mark(self, at: int, gap: int, below: int = 0) -> int:
+        """Read one mark, with that many instructions ahead of its probe; returns the number of what is behind it."""
+        first, at = at, at + below
         probe = self.written.co_consts[self.new[at].arg]
         edit = next((edit for edit in self.edits if edit.probe is probe), None)
         if edit is None:
             raise _Fault(f"{self.original!r}: loads an unknown probe {probe!r}")
         subscript = (facts.SUBSCRIPT, facts.SUBSCRIPT_ARG)
-        if edit.form == "statement":
+        if edit.form == "hook":
+            added = range(len(self.original.co_consts), len(self.written.co_consts))
+            argument = next((i for i in added if self.written.co_consts[i] is edit.argument), -1)
+            text = [] if facts.NULL_FIRST else [(facts.PUSH_NULL, 0)]
+            text += [(facts.LOAD_CONST, argument)]
+            text += [(op, 1) for op in (facts.PRECALL, facts.CALL) if op >= 0] + [(facts.POP_TOP, 0)]
+        elif edit.form == "statement":
             text = [(facts.UNARY_INVERT, 0), (facts.POP_TOP, 0)]
         elif edit.site == "return" and self.old[gap].op == facts.RETURN_CONST:
             text = [(facts.LOAD_CONST, self.old[gap].arg), subscript, (facts.POP_TOP, 0)]
         else:
             text = [(facts.SWAP, 2), subscript]
         end = at + 1 + len(text)
-        if [(found.op, found.arg) for found in self.new[at + 1 : end]] != text:
+        needs_null = edit.form == "hook" and facts.NULL_FIRST
+        if [(found.op, found.arg) for found in self.new[at + 1 : end]] != text or needs_null != bool(below):
             raise _Fault(f"{self.original!r}: a mark of {edit.site!r} is garbled")
-        self.marks.append(_Mark(gap, self.new[at].start, self.new[end - 1].end, edit.site, edit))
+        self.marks.append(_Mark(gap, self.new[first].start, self.new[end - 1].end, edit.site, edit))
         return end
 
     def _is_steer(self, at: int, gap: int) -> bool:
@@ -272,7 +286,7 @@ class _Check:
                 self._fault(f"{edit.site!r} stands at {gaps}, not at {sorted(expected)}")
             if edit.index is None and set(gaps) != expected:
                 self._fault(f"{edit.site!r} is missing at {sorted(expected - set(gaps))}")
-        rank = {id(edit): number for number, edit in enumerate(self.edits)}
+        rank = {id(edit): (edit.form == "hook", number) for number, edit in enumerate(self.edits)}
         for mark, following in itertools.pairwise(mark for mark in self.marks if mark.edit):
             together = (mark.gap, mark.kind) == (following.gap, following.kind)
             if together and rank[id(mark.edit)] > rank[id(following.edit)]:
@@ -388,7 +402,9 @@ class _Check:
             if new[after.start : after.end] != expected:
                 self._fault(f"unit {before.unit}: its positions changed")
         for mark in self.marks:
-            if mark.kind in ("entry", "unwind") or (mark.kind == "async_end" and facts.HANDLERS_START_LINES):
+            if mark.edit is not None and mark.edit.form == "hook":
+                position = old[self.old[mark.gap].start]
+            elif mark.kind in ("entry", "unwind") or (mark.kind == "async_end" and facts.HANDLERS_START_LINES):
                 position = lines.NOWHERE
             elif mark.kind == "waited":
                 position = old[self.old[mark.gap].start]

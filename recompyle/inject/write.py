@@ -10,7 +10,10 @@ from .decode import Body, decode
 from .insert import Layout, Units
 from .points import KINDS, Place, find
 
-_SLOTS = {"statement": "__invert__", "value": "__getitem__"}
+_SLOTS = {"statement": "__invert__", "value": "__getitem__", "hook": "__call__"}
+_POP_TOP = bytes((facts.POP_TOP, 0))
+_SUBSCRIPT = facts.units(facts.SUBSCRIPT, facts.SUBSCRIPT_ARG)
+_CALL_WITH_ONE = b"".join(facts.units(op, 1) for op in (facts.PRECALL, facts.CALL) if op >= 0)
 _LASTI = 1  # state of a handler: stack emptied, position of the exception kept for RERAISE
 
 
@@ -22,11 +25,15 @@ class Edit:
         site: kind of site.
         probe: object to run there. The code holds it among its constants.
         form: ``"statement"`` runs ``~probe``. ``"value"`` passes the object on top of the stack through
-            ``probe[object]``, which must give back what is to be there.
+            ``probe[object]``, which must give back what is to be there. ``"hook"``, for ``entry`` only, calls
+            ``probe(argument)``, an ordinary call that sees the frame of the function with the position of its
+            first statement. What it raises, the function raises. At one entry, hooks run after other probes.
         index: number of the one site meant, as in `Site.index`; None means every site of the kind, if any.
+        argument: what a hook is called with. Code objects hash and compare their constants, so the hook and its
+            argument should do so by identity, or be strings.
 
     Raises:
-        ValueError: unknown kind or form, or no value to pass at that kind.
+        ValueError: unknown kind or form, or one that the kind does not have; an argument without a hook.
         TypeError: the probe lacks the method that the form calls.
     """
 
@@ -34,16 +41,26 @@ class Edit:
     probe: object
     form: str = "statement"
     index: int | None = None
+    argument: object = None
 
     def __post_init__(self) -> None:
         if self.site not in KINDS:
             raise ValueError(f"unknown kind of site {self.site!r}; there are {', '.join(sorted(KINDS))}")
         if self.form not in _SLOTS:
-            raise ValueError(f"unknown form {self.form!r}; there are 'statement' and 'value'")
+            raise ValueError(f"unknown form {self.form!r}; there are 'statement', 'value' and 'hook'")
         if self.site == "entry" and self.form == "value":
             raise ValueError("there is no value to pass at 'entry'; use the form 'statement'")
-        if not hasattr(type(self.probe), slot := _SLOTS[self.form]):
+        if self.site != "entry" and self.form == "hook":
+            raise ValueError(f"the form 'hook' is for 'entry' only, not for {self.site!r}")
+        if self.argument is not None and self.form != "hook":
+            raise ValueError(f"only the form 'hook' takes an argument, not {self.form!r}")
+        slot = _SLOTS[self.form]
+        if not (callable(self.probe) if self.form == "hook" else hasattr(type(self.probe), slot)):
             raise TypeError(f"{type(self.probe).__name__} has no {slot}, which the form {self.form!r} calls")
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for edits whose result may be shared by functions of one code, as long as the code lives."""
+        return self.site, id(self.probe), self.form, self.index, id(self.argument)
 
 
 def write(code: CodeType, edits: Sequence[Edit]) -> CodeType:
@@ -72,14 +89,16 @@ def write(code: CodeType, edits: Sequence[Edit]) -> CodeType:
     silent: dict[int, int] = {}  # unit, and how many new units ahead of it have no location
     uncovered: list[tuple[int, int]] = []  # returns whose run has ended when an exception could arise
     for place, edit in _matches(code, places, edits):
-        units, slots = _text(edit, constants.load(edit.probe), place)
+        units, slots = _text(edit, constants, place)
         need = max(need, slots)
         if place.kind == "unwind":
             tail += units
         else:
             where = after if place.after else before
             where[place.at] = where.get(place.at, b"") + units
-            if place.like is None:
+            if edit.form == "hook":
+                located.append((place.at, len(units) // 2))
+            elif place.like is None:
                 silent[place.at] = silent.get(place.at, 0) + len(units) // 2
             else:
                 located.append((place.like, len(units) // 2))
@@ -143,6 +162,8 @@ def _matches(code: CodeType, places: list[Place], edits: Sequence[Edit]) -> list
         if edit.index is not None and not any(p.kind == edit.site and p.number == edit.index for p in places):
             raise NotRewritable(f"{code!r}: has no {edit.site!r} site number {edit.index}", "no_such_site")
         by_kind.setdefault(edit.site, []).append(edit)
+    if "entry" in by_kind:  # only what comes last can have the location of what follows
+        by_kind["entry"].sort(key=lambda edit: edit.form == "hook")
     return [
         (place, edit)
         for place in places
@@ -152,15 +173,19 @@ def _matches(code: CodeType, places: list[Place], edits: Sequence[Edit]) -> list
     ]
 
 
-def _text(edit: Edit, load: bytes, place: Place) -> tuple[bytes, int]:
+def _text(edit: Edit, constants: _Constants, place: Place) -> tuple[bytes, int]:
     """The units of a mark, and how many stack slots it needs."""
+    load = constants.load(edit.probe)
+    if edit.form == "hook":
+        null = bytes((facts.PUSH_NULL, 0))
+        callee = null + load if facts.NULL_FIRST else load + null
+        return callee + constants.load(edit.argument) + _CALL_WITH_ONE + _POP_TOP, 3
     if edit.form == "statement":
-        return load + bytes((facts.UNARY_INVERT, 0, facts.POP_TOP, 0)), 1
-    subscript = bytes((facts.SUBSCRIPT, facts.SUBSCRIPT_ARG)) + bytes(2 * facts.CACHES[facts.SUBSCRIPT])
+        return load + bytes((facts.UNARY_INVERT, 0)) + _POP_TOP, 1
     if place.constant is not None:
         # RETURN_CONST has nothing on the stack: show the probe the constant, and return it as before.
-        return load + _load_const(place.constant) + subscript + bytes((facts.POP_TOP, 0)), 2
-    return load + bytes((facts.SWAP, 2)) + subscript, 1
+        return load + _load_const(place.constant) + _SUBSCRIPT + _POP_TOP, 2
+    return load + bytes((facts.SWAP, 2)) + _SUBSCRIPT, 1
 
 
 def _load_const(index: int) -> bytes:

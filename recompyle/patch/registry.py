@@ -263,7 +263,8 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
             functions that it defines; or a path: ``"app.orders:Order.total"``, ``"app.orders:Order"``,
             ``"app.orders:*"``, ``"app.orders"``, or ``"app.**"`` for a package and those of its submodules that
             are imported.
-        passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``.
+        passes: what to put in; see `recompyle.Pass`. An ast.NodeTransformer is one of level ``"free"``. A
+            `recompyle.inject.Edit` goes on top of what all passes on the function make, and needs no source.
         scope: ``"this"``: the functions found. ``"existing"``: also all other living functions of the
             same code, such as the closures that a factory has made so far. ``"future"``: also those that it
             will make, except in calls of it that run already. The latter two search all objects
@@ -275,7 +276,7 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
 
     Raises:
         ValueError: a malformed path, no pass, an unknown scope.
-        TypeError: something that is no pass.
+        TypeError: something that is neither a pass nor an edit.
         TargetNotFound: the path leads nowhere.
         RecompyleError: a function cannot be rewritten. Then all functions are as they were. For a class, a
             module, a package or a pattern such functions are left out and listed in ``skipped``; only if none

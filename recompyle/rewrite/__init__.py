@@ -6,6 +6,7 @@
 import ast
 import types
 
+from recompyle.inject import Edit
 from recompyle.rewrite import engine, origin
 from recompyle.rewrite.passes import Pass, Site
 from recompyle.rewrite.preview import Preview, preview
@@ -38,13 +39,14 @@ __all__ = [
 ]
 
 
-def rewrite(function: types.FunctionType, *passes: Pass | ast.NodeTransformer) -> types.FunctionType:
+def rewrite(function: types.FunctionType, *passes: Pass | ast.NodeTransformer | Edit) -> types.FunctionType:
     """Make a rewritten copy of a function.
 
     Parameters:
         function: a Python function; it is not touched.
         passes: the passes, in order: on one node earlier ones are inner. An ast.NodeTransformer is a pass too, of
-            level ``"free"``: it gets a copy of the function in an ast.Module, and gives back the changed one.
+            level ``"free"``: it gets a copy of the function in an ast.Module, and gives back the changed one. A
+            `recompyle.inject.Edit` goes on top of what all of them make, and needs no source.
 
     Returns:
         A new function with the same globals, defaults, closure, attributes and names.

@@ -101,13 +101,14 @@ def prepare(function: FunctionType, code: CodeType, passes) -> Prepared:
     return Prepared(passes, cursors, context, node, requests)
 
 
-def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer]") -> Built:
+def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer | inject.Edit]") -> Built:
     """Rewrite a function's code.
 
     Parameters:
         function: the function, for its globals; not touched.
         code: its original code object: what the rewrite starts from.
-        passes: passes and ast.NodeTransformers, as registered; see `recompyle.rewrite.order.in_order`.
+        passes: passes, ast.NodeTransformers and edits, as registered; see `recompyle.rewrite.order.in_order`.
+            Edits apply to the code that all passes have made, and need no source.
 
     Returns:
         A `Built`.
@@ -119,6 +120,12 @@ def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.N
         PassError: a pass failed, or asked for what is not allowed.
         TypeError: something that is no pass.
     """
+    edits = [each for each in passes if type(each) is inject.Edit]
+    if edits and len(edits) == len(passes):
+        check_function(function)
+        written = inject.write(code, edits)
+        origin.remember(written, code)
+        return Built(written, (), ())
     wanted = prepare(function, code, passes)
     if wanted.is_free or (wanted.plan and wanted.context is not None):
         linked = _compile(wanted, code)
@@ -128,6 +135,8 @@ def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.N
         _check_same_shape(code, linked)
     for each, at in zip(wanted.passes, wanted.cursors, strict=True):
         guard(each, None, at, each.end, at)
+    if edits:
+        linked = inject.write(linked, edits)
     if linked is not code:
         origin.remember(linked, code)
     return Built(linked, tuple(tuple(at.sites) for at in wanted.cursors), tuple(wanted.plan.skipped))

@@ -3,6 +3,7 @@
 import ast
 
 from recompyle.errors import PassError
+from recompyle.inject import Edit
 from recompyle.rewrite.passes import LEVELS, Pass
 
 __all__ = ["Transformer", "in_order"]
@@ -26,17 +27,18 @@ def in_order(passes) -> "list[Pass]":
     """The passes that take part in a rewrite, each behind those it goes after.
 
     Parameters:
-        passes: passes and ast.NodeTransformers, as registered.
+        passes: passes, ast.NodeTransformers and edits, as registered.
 
     Returns:
-        Passes: without those that a later one of the same class replaces (see `Pass.single`), in the order given as far
+        Passes: without edits, which apply to what all passes have made; without those that a later one of the same class replaces (see `Pass.single`), in the order given as far
         as `Pass.before` and `Pass.after` allow.
 
     Raises:
         TypeError: something else stands among them.
         PassError: their demands contradict each other, or one has a level that there is not.
     """
-    waiting = [_as_pass(each) for i, each in enumerate(passes) if not _is_replaced(each, passes[i + 1 :])]
+    chosen = [each for each in passes if type(each) is not Edit]
+    waiting = [_as_pass(each) for i, each in enumerate(chosen) if not _is_replaced(each, chosen[i + 1 :])]
     for each in waiting:
         if each.level not in LEVELS:
             raise PassError(f"pass {each.name!r} has level {each.level!r}; there are {', '.join(map(repr, LEVELS))}")
