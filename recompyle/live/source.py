@@ -1,17 +1,24 @@
 """Where a session gets its rows from and sends its orders to: this process, or another one."""
 
+import dis
+import io
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from fnmatch import fnmatchcase
+from types import CodeType
 from typing import Any, Protocol, TypedDict
 
 from recompyle.errors import NotRewritable
 from recompyle.live import state
 from recompyle.live.listing import Listed, listed
-from recompyle.live.registry import PROGRAM, Record, Row
+from recompyle.live.registry import Record, Row
+from recompyle.live.resolve import resolve
+from recompyle.patch.registry import Patch, put_on
+from recompyle.patch.targets import Found
 
 __all__ = ["Details", "Local", "Source"]
 
@@ -137,14 +144,14 @@ class Local:
                 shown.add(id(record))
                 rows.append(registry.row(record))
         # what lies outside of the list, such as a function of the standard library
-        rows += [registry.row(each) for each in registry.records() if id(each) not in shown and each.state != "off"]
+        rows += [registry.row(each) for each in registry.records() if id(each) not in shown and (each.state != "off" or each.hits)]
         return rows
 
     # -- orders
 
     def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
         def work() -> Row:
-            record = state.registry.instrument(path, mode=mode, allow_import=self._allow_import, holder=PROGRAM)
+            record = state.registry.instrument(path, mode=mode, allow_import=self._allow_import, holder=self)
             return _settled_row(record)
 
         return state.worker.submit(work)
@@ -160,17 +167,53 @@ class Local:
         return _settled_row(record)
 
     def restore_all(self) -> "Future[list[Row]]":
-        return state.worker.submit(lambda: [state.registry.row(each) for each in state.registry.restore_all()])
+        return state.worker.submit(lambda: list(map(state.registry.row, state.registry.restore_all(holder=self))))
 
     def details(self, path: str) -> "Future[Details]":
-        raise NotImplementedError
+        return state.worker.submit(lambda: details_of(path))
 
     def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
-        raise NotImplementedError
+        return state.worker.submit(lambda: profile(path, limit_ms, report))
 
     def close(self, keep: bool = False) -> None:
         if not keep:
             self.restore_all().result()
+
+
+def details_of(path: str) -> Details:
+    """What the screen of details shows of a path.
+
+    Raises:
+        RecompyleError, LookupError, ValueError: the path leads to no function.
+    """
+    target = resolve(path)
+    record = state.registry.of(target.function)
+    if record is None:
+        place = Listed(*target[:8], weakref.ref(target.function))
+        return {"row": _row_of(place, state.registry.calls_of(target.path)), "before": _text(target.function.__code__), "after": None}
+    after = target.function.__code__
+    before = record.original_code or after
+    return {"row": _settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
+
+
+def _text(code: CodeType) -> str:
+    out = io.StringIO()
+    dis.dis(code, depth=0, file=out)
+    return out.getvalue()
+
+
+def profile(path: str, limit_ms: float, report: Callable[[str], None]) -> Callable[[], None]:
+    """Have slow runs of a function reported; see `Source.profile`.
+
+    Raises:
+        RecompyleError, LookupError, ValueError: the path leads to no function, or it cannot be profiled.
+    """
+    from recompyle.profile import ProfileCalls  # not before somebody wants it
+
+    target = resolve(path)
+    patch = Patch((ProfileCalls(limit_ms / 1000, above_callback=lambda run: report(run.text())),))
+    put_on(patch, Found([target.function]))
+    return patch.restore
 
 
 def _settled_row(record: Record) -> Row:
