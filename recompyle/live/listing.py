@@ -17,7 +17,7 @@ from os.path import abspath, join
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
-from recompyle.live.resolve import Place, flavor_of, is_imported, survey
+from recompyle.live.resolve import Place, accepted, flavor_of, is_imported, survey
 from recompyle.patch.resolve import module_dict
 from recompyle.rewrite import origin
 
@@ -56,6 +56,8 @@ def _others_folders() -> tuple[str, ...]:
 
 
 def _is_programs_own(name: str, module: ModuleType) -> bool:
+    if name.partition(".")[0] in accepted():
+        return True
     namespace = module_dict(module)
     file = namespace.get("__file__")
     if not isinstance(file, str):

@@ -11,7 +11,7 @@ import functools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from recompyle.patch.resolve import (
 )
 from recompyle.rewrite import origin
 
-__all__ = ["ABSENT", "Absent", "Target", "accept", "flavor_of", "is_imported", "resolve", "split", "survey"]
+__all__ = ["ABSENT", "Absent", "Target", "accept", "accepted", "flavor_of", "is_imported", "resolve", "split", "survey"]
 
 PART = re.compile(rf"(?P<name>{IDENTIFIER}|<locals>|<lambda>)(?P<implementation>\[[\w.]+\])?")
 EXAMPLES = "such as 'app.orders:total' or 'app.orders:Service.checkout'"
@@ -111,13 +111,18 @@ class Place(NamedTuple):
 
 
 def accept(prefix: str, module: str) -> None:
-    """Let paths that begin with another name mean the same module.
+    """Let paths that begin with another name mean the same package, and list its functions wherever its files lie.
 
     Parameters:
-        prefix: the other name of the module.
+        prefix: the other name of the package.
         module: its name in ``sys.modules``.
     """
     _prefixes[prefix] = module
+
+
+def accepted() -> Collection[str]:
+    """The packages that `accept` was told of."""
+    return _prefixes.values()
 
 
 def is_imported(module: str) -> bool:

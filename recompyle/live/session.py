@@ -411,7 +411,8 @@ class Session:
         return get_close_matches(path, self._paths(), n=3, cutoff=0.5)
 
     def _paths(self) -> list[str]:
-        return [path for line in self._all for path in (line.path, *line.row["aliases"])]
+        known = [line for line in self._all if line.state != "refused"]
+        return [path for line in known for path in (line.path, *line.row["aliases"])]
 
     # -- the whole
 
