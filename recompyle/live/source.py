@@ -129,19 +129,21 @@ class Local:
     def _all(self, pattern: str = "*") -> list[Row]:
         registry = state.registry
         shown: set[int] = set()
+        paths: set[str] = set()
         rows = []
         for each in self._listed:
             function = each.ref()
             if function is None:
                 continue
             record = registry.of(function)
-            if record is not None:
-                shown.add(id(record))
+            shown.add(id(record))
+            paths.add(each.path)
             if _matches(each, pattern):
                 rows.append(_row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record))
-        # what lies outside of the list, such as a function of the standard library
+        # What lies outside of the list: functions of the standard library; one whose name means another one by now.
         for record in registry.records():
-            if id(record) not in shown and (record.state != "off" or record.hits) and _matches(record, pattern):
+            is_past = record.state == "off" and (record.hits is None or record.path in paths)
+            if id(record) not in shown and not is_past and _matches(record, pattern):
                 rows.append(registry.row(record))
         return rows
 
