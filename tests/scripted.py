@@ -1,4 +1,4 @@
-"""A program for sessions of live instrumentation to show, with the rows that a test gives it, and a clock that stands still."""
+"""A program for sessions to show, with the rows that a test gives it, and a clock that stands still."""
 
 from concurrent.futures import Future
 
@@ -18,9 +18,24 @@ class Scripted:
 
     def set(self, name, hits, calls=None, state="on", in_flight=0):
         self.rows_by_name[name] = {
-            "path": f"app.orders:{name}", "aliases": [], "kind": "function", "flavor": "plain", "owner": "app.orders",
-            "file": "/app/orders.py", "line": 1, "state": state, "mode": "counter", "calls": calls, "hits": hits, "rate": None,
-            "last_hit_ms": None, "in_flight": in_flight, "slot": 0, "engine": "code", "notes": [], "error": None,
+            "path": f"app.orders:{name}",
+            "aliases": [],
+            "kind": "function",
+            "flavor": "plain",
+            "owner": "app.orders",
+            "file": "/app/orders.py",
+            "line": 1,
+            "state": state,
+            "mode": "counter",
+            "calls": calls,
+            "hits": hits,
+            "rate": None,
+            "last_hit_ms": None,
+            "in_flight": in_flight,
+            "slot": 0,
+            "engine": "code",
+            "notes": [],
+            "error": None,
         }
 
     def poll(self):

@@ -47,7 +47,8 @@ class Writer:
     def _rows(self, rows: list[Line]) -> None:
         columns = columns_for(max(MIN_WIDTH, shutil.get_terminal_size().columns))
         totals = self._session.totals
-        self._print(f"pid {self._session.source.pid}  {totals['on']} on / {self._session.count}  hits {totals['hits']:,}")
+        pid, count = self._session.source.pid, self._session.count
+        self._print(f"pid {pid}  {totals['on']} on / {count}  hits {totals['hits']:,}")
         self._print(" ".join(fit(each.title, each.width, each.name in NUMBERS) for each in columns).rstrip())
         for line in rows:
             texts = [text_of(line, each.name, each.width, self._unicode) for each in columns]

@@ -194,7 +194,8 @@ def details_of(path: str) -> Details:
     record = state.registry.of(target.function)
     if record is None:
         place = Listed(*target[:8], weakref.ref(target.function))
-        return {"row": _row_of(place, state.registry.calls_of(target.path)), "before": _text(target.function.__code__), "after": None}
+        row = _row_of(place, state.registry.calls_of(target.path))
+        return {"row": row, "before": _text(target.function.__code__), "after": None}
     after = target.function.__code__
     before = record.original_code or after
     return {"row": _settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
@@ -230,7 +231,7 @@ def _row_of(each: Listed, calls: int | None) -> Row:
     """The row of a function that nobody asked for so far."""
     row: Any = {name: getattr(each, name) for name in ("path", "kind", "flavor", "owner", "file", "line")}
     row.update(
-        aliases=list(each.aliases), state="off", mode=None, calls=calls, hits=0, rate=None, last_hit_ms=None, in_flight=0,
-        slot=None, engine="code", notes=list(each.notes), error=None,
+        aliases=list(each.aliases), state="off", mode=None, calls=calls, hits=0, rate=None, last_hit_ms=None,
+        in_flight=0, slot=None, engine="code", notes=list(each.notes), error=None,
     )
     return row

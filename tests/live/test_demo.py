@@ -28,7 +28,12 @@ class Demo:
     def __init__(self, *options):
         command = [sys.executable, "-m", "recompyle", "live", "demo", *options]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
             env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200"},
         )
         self._lines = queue.SimpleQueue()
@@ -63,7 +68,11 @@ class Demo:
             for line in self.until(lambda line: f"{MODULES}.mod_d:upload" in line):
                 if found := ROW.match(line):
                     state, path, calls, hits, _ = found.groups()
-                    rows[path] = state, None if calls == "-" else int(calls.replace(",", "")), int(hits.replace(",", ""))
+                    rows[path] = (
+                        state,
+                        None if calls == "-" else int(calls.replace(",", "")),
+                        int(hits.replace(",", "")),
+                    )
             # Tables of changed rows come in between; nothing ever changes in the row of a decorator.
             if f"{MODULES}.mod_d:logged" in rows and wanted(rows):
                 return rows
@@ -133,10 +142,19 @@ def foretold(seed, shown):
 
 def test_every_kind_of_callable_is_counted(start):
     paths = [
-        f"{MODULES}.mod_c:Cart.add", f"{MODULES}.mod_c:Cart.from_session", f"{MODULES}.mod_c:Cart.tax", f"{MODULES}.mod_d:numbers",
-        f"{MODULES}.mod_d:fetch", f"{MODULES}.mod_d:ticks", f"{MODULES}.mod_d:Account.balance",
-        f"{MODULES}.mod_d:Account.balance.setter", f"{MODULES}.mod_d:exchange_rate", f"{MODULES}.mod_d:transfer",
-        f"{MODULES}.mod_d:describe[int]", f"{MODULES}.mod_d:greeter.<locals>.greet", f"{MODULES}.mod_d:Account.__call__",
+        f"{MODULES}.mod_c:Cart.add",
+        f"{MODULES}.mod_c:Cart.from_session",
+        f"{MODULES}.mod_c:Cart.tax",
+        f"{MODULES}.mod_d:numbers",
+        f"{MODULES}.mod_d:fetch",
+        f"{MODULES}.mod_d:ticks",
+        f"{MODULES}.mod_d:Account.balance",
+        f"{MODULES}.mod_d:Account.balance.setter",
+        f"{MODULES}.mod_d:exchange_rate",
+        f"{MODULES}.mod_d:transfer",
+        f"{MODULES}.mod_d:describe[int]",
+        f"{MODULES}.mod_d:greeter.<locals>.greet",
+        f"{MODULES}.mod_d:Account.__call__",
     ]
     demo = start("--sleep", "0")
     for number, path in enumerate(paths):
@@ -188,7 +206,9 @@ def test_the_end_of_the_input_does_not_end_the_program(start):
 
 def run(*options, **more):
     command = [sys.executable, "-m", "recompyle", "live", "demo", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT, stdin=subprocess.DEVNULL, check=False, **more)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=WAIT, stdin=subprocess.DEVNULL, check=False, **more
+    )
 
 
 def test_once_and_json():

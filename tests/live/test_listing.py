@@ -40,7 +40,9 @@ def test_functions_and_methods_that_modules_define(make):
         E.borrowed = C.m
     """)
     name = module.__name__
-    assert names(f"{name}:*") == [f"{name}:{each}" for each in ("f", "h", "C.m", "C.p", "C.p.setter", "C.s", "E.m", "C.D.n")]
+    assert names(f"{name}:*") == [
+        f"{name}:{each}" for each in ("f", "h", "C.m", "C.p", "C.p.setter", "C.s", "E.m", "C.D.n")
+    ]
     aliases = {each.path: each.aliases for each in listed(f"{name}:*")}
     assert aliases[f"{name}:f"] == (f"{name}:g",)
     assert aliases[f"{name}:C.m"] == (f"{name}:E.borrowed",)
@@ -83,7 +85,9 @@ def test_instrumented_functions_keep_their_place_and_line(make):
     before = live.list(f"{module.__name__}:*")
     live.instrument(f"{module.__name__}:f")
     after = live.list(f"{module.__name__}:*")
-    assert [(row["path"], row["line"], row["file"]) for row in after] == [(row["path"], row["line"], row["file"]) for row in before]
+    assert [(row["path"], row["line"], row["file"]) for row in after] == [
+        (row["path"], row["line"], row["file"]) for row in before
+    ]
     assert after[0]["line"] == 3
 
 

@@ -39,7 +39,14 @@ CALLS = {
     "C.made": lambda module: module.C.made(),
     "numbers": lambda module: list(module.numbers()),
 }
-NAMES = {"plain": "plain", "again": "plain", "C.method": "C.method", "D.method": "C.method", "C.made": "C.made", "numbers": "numbers"}
+NAMES = {
+    "plain": "plain",
+    "again": "plain",
+    "C.method": "C.method",
+    "D.method": "C.method",
+    "C.made": "C.made",
+    "numbers": "numbers",
+}
 
 
 class Machine(RuleBasedStateMachine):

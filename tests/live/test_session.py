@@ -28,7 +28,9 @@ def test_rate_last_hit_cost_and_history():
     source = Scripted(f=10, g=0)
     session, clock = session_of(source)
     session.refresh()
-    assert [(line.rate, line.last, line.cost, line.row["rate"], line.row["last_hit_ms"]) for line in session.lines] == [(None,) * 5] * 2
+    assert [(line.rate, line.last, line.cost, line.row["rate"], line.row["last_hit_ms"]) for line in session.lines] == [
+        (None,) * 5
+    ] * 2
     clock.now += 0.25
     source.set("f", 35)
     session.refresh()
@@ -87,7 +89,7 @@ def test_history_is_of_thirty_seconds():
 
 def test_pause_and_frames_on_old_code():
     source = Scripted(f=0)
-    session, clock = session_of(source)
+    session, _ = session_of(source)
     session.refresh()
     source.set("f", 5)
     session.pause()

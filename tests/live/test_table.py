@@ -13,13 +13,17 @@ from recompyle.live.session import Line, Session
 from recompyle.live.table import columns_for, fit, glyph, is_unicode, printable, shorten, text_of, width_of
 
 
-
 @pytest.mark.parametrize(
     "width, names",
     [
-        (60, "state name calls hits"), (79, "state name calls hits"), (80, "state name calls hits rate"),
-        (99, "state name calls hits rate"), (100, "state name calls hits rate last"), (119, "state name calls hits rate last"),
-        (120, "state name calls hits rate last cost"), (140, "state name calls hits rate last cost history"),
+        (60, "state name calls hits"),
+        (79, "state name calls hits"),
+        (80, "state name calls hits rate"),
+        (99, "state name calls hits rate"),
+        (100, "state name calls hits rate last"),
+        (119, "state name calls hits rate last"),
+        (120, "state name calls hits rate last cost"),
+        (140, "state name calls hits rate last cost history"),
         (200, "state name calls hits rate last cost history"),
     ],
 )
@@ -32,9 +36,17 @@ def test_columns_by_width(width, names):
 @pytest.mark.parametrize(
     "text, shown",
     [
-        ("app.orders:Größe", "app.orders:Größe"), ("a\x1b[31mb", "a\\x1b[31mb"), ("a\x9bb", "a\\x9bb"), ("a\x7f", "a\\x7f"),
-        ("a\u202eb", "a\\u202eb"), ("a\ud800b", "a\\ud800b"), ("a\nb\tc", "a\\x0ab\\x09c"), ("[red]x", "[red]x"),
-        ("\u2028", "\\u2028"), ("\U000e0001", "\\U000e0001"), ("\ufeff", "\\ufeff"),
+        ("app.orders:Größe", "app.orders:Größe"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\x9bb", "a\\x9bb"),
+        ("a\x7f", "a\\x7f"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\ud800b", "a\\ud800b"),
+        ("a\nb\tc", "a\\x0ab\\x09c"),
+        ("[red]x", "[red]x"),
+        ("\u2028", "\\u2028"),
+        ("\U000e0001", "\\U000e0001"),
+        ("\ufeff", "\\ufeff"),
     ],
 )
 def test_hostile_texts(text, shown):
@@ -71,10 +83,21 @@ def line(**values):
 @pytest.mark.parametrize(
     "column, values, text",
     [
-        ("state", {}, "●"), ("name", {}, "app.orders:f"), ("calls", {}, "-"), ("calls", {"calls": 1234}, "1,234"),
-        ("hits", {"hits": 12_345_678_901}, "12,346M"), ("rate", {}, "-"), ("rate", {"rate": 401.6}, "402"),
-        ("last", {}, "-"), ("last", {"last": 0.2}, "now"), ("last", {"last": 12.3}, "12 s"), ("last", {"last": 300}, "5 min"),
-        ("last", {"last": 7300}, "2 h"), ("cost", {}, "-"), ("cost", {"cost": 0.0123}, "1.23%"), ("history", {"history": [0, 1, 2]}, "▁▅█"),
+        ("state", {}, "●"),
+        ("name", {}, "app.orders:f"),
+        ("calls", {}, "-"),
+        ("calls", {"calls": 1234}, "1,234"),
+        ("hits", {"hits": 12_345_678_901}, "12,346M"),
+        ("rate", {}, "-"),
+        ("rate", {"rate": 401.6}, "402"),
+        ("last", {}, "-"),
+        ("last", {"last": 0.2}, "now"),
+        ("last", {"last": 12.3}, "12 s"),
+        ("last", {"last": 300}, "5 min"),
+        ("last", {"last": 7300}, "2 h"),
+        ("cost", {}, "-"),
+        ("cost", {"cost": 0.0123}, "1.23%"),
+        ("history", {"history": [0, 1, 2]}, "▁▅█"),
     ],
 )
 def test_cells(column, values, text):
@@ -82,10 +105,17 @@ def test_cells(column, values, text):
 
 
 def test_ascii():
-    assert [glyph(state, False) for state in ("off", "on", "pending", "refused", "foreign", "failed", "applying")] == list("-*?x!x~")
+    assert [
+        glyph(state, False) for state in ("off", "on", "pending", "refused", "foreign", "failed", "applying")
+    ] == list("-*?x!x~")
     assert text_of(line(history=[0, 1, 2]), "history", 8, False) == "_+@"
     assert text_of(line(), "name", 8, False) == "a...rs:f"
-    assert (is_unicode("UTF-8"), is_unicode("utf8"), is_unicode("latin-1"), is_unicode("ascii")) == (True, True, False, False)
+    assert (is_unicode("UTF-8"), is_unicode("utf8"), is_unicode("latin-1"), is_unicode("ascii")) == (
+        True,
+        True,
+        False,
+        False,
+    )
 
 
 def golden(width, monkeypatch, **options):
