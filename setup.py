@@ -38,6 +38,7 @@ MODULES = {
     "recompyle.rewrite.origin": [],
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
+    "recompyle.live._guard": [],
     "recompyle.inject._fast": [],
     "recompyle.inject.calls": [],
     "recompyle.inject.probes": [],

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from recompyle._version import __version__
-from recompyle.cli import trace
+from recompyle.cli import live, trace
 from recompyle.cli.errors import CommandError
 
 __all__ = ["main"]
 
-COMMANDS = (trace,)
+COMMANDS = (live, trace)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ from recompyle.patch.targets import functions_in
 from recompyle.rewrite import cache
 from recompyle.rewrite.order import in_order
 
-__all__ = ["Installation", "install"]
+__all__ = ["Finder", "Installation", "install", "part_of_import"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +40,7 @@ GENERATED = "<string>"  # where `exec` has no name of a file: dataclasses, named
 _log = logging.getLogger("recompyle")
 
 
-def _part_of_import(function: F) -> F:
+def part_of_import(function: F) -> F:
     """Let a function look like one of the import system."""
     function.__code__ = function.__code__.replace(co_filename=IMPORT_SYSTEM)  # type: ignore[attr-defined]
     return function
@@ -61,7 +61,7 @@ class Installation:
         self.failed: dict[str, str] = {}
         self._cached = cached
         self._patches: list[Patch] = []
-        self._finder = _Finder(self)
+        self._finder = Finder(self._covers, self._rewrite)
         self._prefixes = tuple(f"{name}." for name in packages)
 
     @property
@@ -123,7 +123,7 @@ class Installation:
                 if _is_importing(module):
                     self.failed[name] = "its import has not ended: call update() when it has"
 
-    @_part_of_import
+    @part_of_import
     def _covers(self, name: str) -> bool:
         return f"{name}.".startswith(self._prefixes)
 
@@ -154,16 +154,22 @@ def _is_importing(module: ModuleType) -> bool:
     return bool(getattr(module_dict(module).get("__spec__"), "_initializing", False))
 
 
-class _Finder:
-    """Finds what the finders behind it find, and has the loader followed by a rewrite."""
+class Finder:
+    """Finds what the finders behind it find, and has the loader followed by work of somebody's own.
 
-    def __init__(self, installation: Installation):
-        self._installation = installation
+    Parameters:
+        covers: from the name of a module to whether it is to be followed; see `part_of_import`.
+        follow: called with each such module when it has run, in the thread that imports it and untraced. What it raises
+            is raised by the import.
+    """
 
-    @_part_of_import
+    def __init__(self, covers: Callable[[str], bool], follow: Callable[[ModuleType], None]):
+        self._covers = covers
+        self._follow = follow
+
+    @part_of_import
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        installation = self._installation
-        if not installation._covers(name):
+        if not self._covers(name):
             return None
         finders = list(sys.meta_path)  # a copy, as other threads may change it
         try:  # noqa: SIM105  contextlib's frames would be seen by tracers
@@ -176,7 +182,7 @@ class _Finder:
             spec = None if find_spec is None else find_spec(name, path, target)
             if spec is not None:
                 if _is_followed(spec.loader):
-                    spec.loader = _Loader(spec.loader, installation)
+                    spec.loader = _Loader(spec.loader, self._follow)
                 return spec
         return None
 
@@ -184,7 +190,7 @@ class _Finder:
         """Nothing is cached here."""
 
 
-@_part_of_import
+@part_of_import
 def _is_followed(loader: object) -> bool:
     """Whether a loader runs Python code of the module (a namespace package has none, and no loader yet)."""
     if loader is None or loader is BuiltinImporter or isinstance(loader, ExtensionFileLoader):
@@ -195,27 +201,27 @@ def _is_followed(loader: object) -> bool:
 class _Loader:
     """Stands before a module's loader until the module runs, and looks like it."""
 
-    @_part_of_import
-    def __init__(self, loader: Any, installation: Installation):
+    @part_of_import
+    def __init__(self, loader: Any, follow: Callable[[ModuleType], None]):
         self._loader = loader
-        self._installation = installation
+        self._work = follow
         self.exec_module = in_turn(self._step_back, loader.exec_module, self._follow)
 
     @property  # type: ignore[misc]
-    @_part_of_import
+    @part_of_import
     def __class__(self) -> type:  # type: ignore[override]
         return type(self._loader)
 
-    @_part_of_import
+    @part_of_import
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
-    @_part_of_import
+    @part_of_import
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         create = getattr(self._loader, "create_module", None)
         return None if create is None else create(spec)
 
-    @_part_of_import
+    @part_of_import
     def _step_back(self, module: ModuleType) -> None:
         """Let the module see its real loader only."""
         namespace = module_dict(module)
@@ -225,13 +231,13 @@ class _Loader:
         if namespace.get("__loader__") is self:
             namespace["__loader__"] = self._loader
 
-    @_part_of_import
+    @part_of_import
     def _follow(self, module: ModuleType) -> None:
         if isinstance(self._loader, LazyLoader):
             spec = module_dict(module)["__spec__"]
-            spec.loader = _Loader(spec.loader, self._installation)  # runs when the module is first used
+            spec.loader = _Loader(spec.loader, self._work)  # runs when the module is first used
         else:
-            untraced(self._installation._rewrite, module)
+            untraced(self._work, module)
 
 
 def install(packages: str | Iterable[str], *passes: Any, cached: bool = True) -> Installation:

@@ -30,7 +30,7 @@ from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
 from recompyle.rewrite.order import in_order
 
-__all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore"]
+__all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore", "with_siblings"]
 
 SCOPES = ("this", "existing", "future")
 HOLD = 0.0005  # seconds of work in a batch after which other threads get a turn
@@ -92,13 +92,34 @@ class Patch:
             RecompyleError: one could not be rebuilt, or an audit hook forbade it; all stay as they were.
         """
         with locked():
-            # of a future scope also the functions made meanwhile, and those that make them
-            candidates = _patched() if self._future else self.functions
-            mine = [function for function in candidates if self in map(_patch_of, _layers(function))]
+            mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]
             _change(mine, self._without)
 
     def _without(self, function: FunctionType, layers: "_Layers") -> "_Layers":
         return tuple(layer for layer in layers if _patch_of(layer) is not self)
+
+    def exchange(self, *passes: Any) -> "Patch":
+        """Put another patch in the place of this one, in one swap of each function: no call is without either.
+
+        Parameters:
+            passes: those of the new patch.
+
+        Returns:
+            The new patch; it covers nothing if this one is not active.
+
+        Raises:
+            RecompyleError: as `apply`; then this one stays.
+        """
+        other = Patch(passes)
+        with locked():
+            mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]
+            _change(mine, lambda function, layers: tuple(_with_patch(layer, self, other) for layer in layers))
+            other._functions, other._future, other._original = self._functions, self._future, self._original
+        return other
+
+    def _candidates(self) -> list[FunctionType]:
+        # of a future scope also the functions made meanwhile, and those that make them
+        return _patched() if self._future else self.functions
 
     def running(self) -> int:
         """How many frames still run code with the probes of this patch, suspended generators and coroutines included.
@@ -163,6 +184,13 @@ _FRAME_OF = {GeneratorType: "gi_frame", CoroutineType: "cr_frame", AsyncGenerato
 
 def _patch_of(layer: Patch | _Inner) -> Patch:
     return layer.patch if isinstance(layer, _Inner) else layer
+
+
+def _with_patch(layer: Patch | _Inner, old: Patch, new: Patch) -> Patch | _Inner:
+    """A layer with one patch in the place of another."""
+    if isinstance(layer, _Inner):
+        return _Inner(new, layer.code, layer.user) if layer.patch is old else layer
+    return new if layer is old else layer
 
 
 class _Entry:
@@ -266,10 +294,15 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
         return patch
     found = find(target, inherited)
     if scope != "this":
-        wider = {id(f): f for function in found.functions for f in _siblings(function)}
-        found = found._replace(functions=list(wider.values()))
+        found = with_siblings(found)
     put_on(patch, found, future=scope == "future")
     return patch
+
+
+def with_siblings(found: Found) -> Found:
+    """Some functions, and all other living functions of the same code."""
+    wider = {id(f): f for function in found.functions for f in _siblings(function)}
+    return found._replace(functions=list(wider.values()))
 
 
 def put_on(patch: Patch, found: Found, future: bool = False) -> None:

@@ -1,0 +1,74 @@
+"""``python -m recompyle live demo``: a program to try live instrumentation on."""
+
+import argparse
+import math
+import sys
+from types import ModuleType
+from typing import Any
+
+from recompyle.cli.errors import CommandError
+
+__all__ = ["add_to"]
+
+EXAMPLES = """\
+type a path to instrument a function, such as
+  instrumenting_app.dummy_modules.mod_a:func_7
+  hook instrumenting_app.dummy_modules.mod_c:Cart.add
+  restore instrumenting_app.dummy_modules.mod_a:func_7
+or: list [PATTERN], restore all, quit. The end of the input does not end the program.
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "demo",
+        help="a program that calls its functions at random, and the table of them",
+        description="Run a program that calls its functions at random, and watch it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of the random choices, to have them again")
+    parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="sleep after each call (0.001)")
+    parser.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
+    parser.add_argument("--hz", type=int, choices=(1, 2, 4, 5, 10, 20), default=4, help="samples a second (4)")
+    parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")
+    parser.add_argument("--json", action="store_true", help="objects of JSON, one a line")
+    parser.add_argument("--once", action="store_true", help="write one table, after the duration or a second, and end")
+    parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError("seconds, not negative")
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the demo, on a screen if there is one."""
+    if options.arguments:
+        raise CommandError(f"live demo: unrecognized arguments: {' '.join(options.arguments)}")
+    from recompyle.live import demo
+
+    chosen = demo.Options(options.seed, options.sleep, options.duration, options.hz, options.once, options.json)
+    screen = None if options.plain or options.json or options.once else _screen()
+    try:
+        if screen is None:
+            return demo.run(chosen)
+        session, work = demo.load(chosen)
+        return int(screen.run(session, work=work, duration=options.duration))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _screen() -> ModuleType | None:
+    """What shows a session on the terminal; None where there is none, or not what it needs."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    try:
+        from recompyle.live import tui
+    except ImportError:
+        print("going on without a screen: pip install 'recompyle[tui]' for one", file=sys.stderr)
+        return None
+    return tui

@@ -1,0 +1,1 @@
+"""Modules full of functions that only count their calls."""

@@ -1,0 +1,631 @@
+"""What is instrumented: one record for each function, known by identity and referred to weakly.
+
+Two locks. Changes go one after another, in whichever thread they are asked for (``_turn``); the tables are guarded by a
+lock that is held for a few lines only, never while anything of the user's runs, and never on a hit: a hit touches its
+counter and nothing else.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any, TypedDict
+
+from recompyle import _env
+from recompyle.errors import NotRewritable, RecompyleError
+from recompyle.inject import Edit
+from recompyle.live import running
+from recompyle.live._guard import Guard, Hits
+from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
+from recompyle.patch import registry as patches
+from recompyle.patch.registry import Patch
+from recompyle.patch.targets import Found
+
+__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
+
+PROGRAM = "program"  # holds what the program itself asked for
+MODES = ("counter", "hook")
+
+
+class ErrorText(TypedDict):
+    """Why something was refused: a stable word and a text for people."""
+
+    slug: str
+    text: str
+
+
+class Row(TypedDict):
+    """One function, as the API, JSON and the protocol show it; the members are described in the reference."""
+
+    path: str
+    aliases: list[str]
+    kind: str
+    flavor: str
+    owner: str
+    file: str
+    line: int
+    state: str
+    mode: str | None
+    calls: int | None
+    hits: int
+    rate: float | None
+    last_hit_ms: float | None
+    in_flight: int | None
+    slot: int | None
+    engine: str
+    notes: list[str]
+    error: ErrorText | None
+
+
+class Record:
+    """What is known of one function.
+
+    Attributes:
+        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending
+            path only the path is known.
+        state: ``off``, ``applying``, ``on``, ``restoring``, ``pending``, ``refused`` or ``failed``.
+        mode: ``counter`` or ``hook``; None while neither was asked for.
+        created: whether generator and coroutine objects are counted, not the bodies that were started.
+        error: why it is refused or failed.
+        hits: the counter; None before the first time.
+        guard: what calls the hook; None in counter mode.
+        own_hook: whether the hook was given for this function alone.
+        patch: what put the probe in place; None before the first time.
+        original_code: the code object that it had before; None while it is off.
+        holders: who asked for it; it is restored when the last one lets go.
+        wanted: the options to apply when the module has been imported.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "aliases",
+        "became",
+        "created",
+        "error",
+        "file",
+        "flavor",
+        "frames",
+        "guard",
+        "hits",
+        "holders",
+        "keep",
+        "kind",
+        "line",
+        "mode",
+        "notes",
+        "original_code",
+        "own_hook",
+        "owner",
+        "patch",
+        "path",
+        "ref",
+        "state",
+        "wanted",
+    )
+
+    def __init__(self, path: str):
+        self.path = path
+        self.aliases: list[str] = []
+        self.kind, self.flavor, self.owner, self.file, self.line = "function", "plain", path.partition(":")[0], "", 0
+        self.notes: list[str] = []
+        self.state = "off"
+        self.mode: str | None = None
+        self.created = False
+        self.error: ErrorText | None = None
+        self.hits: Hits | None = None
+        self.guard: Guard | None = None
+        self.own_hook = False
+        self.patch: Patch | None = None
+        self.original_code: CodeType | None = None
+        self.holders: set[object] = set()
+        self.wanted: dict[str, Any] = {}
+        self.ref: weakref.ref[FunctionType] | None = None
+        self.keep: Function | None = None  # what stands for closures yet to be made belongs to nobody else
+        self.frames = running.Frames()
+        self.became: Record | None = None
+
+    def now(self) -> "Record":
+        """This record, or the one that it turned out to be another name of."""
+        record = self
+        while record.became is not None:
+            record = record.became
+        return record
+
+    def describe(self, target: Target) -> None:
+        """Take over what was resolved."""
+        self.path, self.kind, self.flavor, self.owner = target.path, target.kind, target.flavor, target.owner
+        self.file, self.line, self.notes = target.file, target.line, list(target.notes)
+        self.aliases = list(dict.fromkeys((*self.aliases, *target.aliases)))
+        if self.path in self.aliases:
+            self.aliases.remove(self.path)
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether its function is no more."""
+        return self.ref is not None and self.ref() is None
+
+    @property
+    def shown_state(self) -> str:
+        """The state, ``foreign`` if somebody else has changed the code since."""
+        if self.state == "on" and self.patch is not None and self.patch.state == "foreign":
+            return "foreign"
+        return self.state
+
+
+class Handle:
+    """What is known of one path; a context manager that restores it.
+
+    The instrumentation stays in place whether the handle is kept or not.
+    """
+
+    def __init__(self, registry: "Registry", record: Record):
+        self._registry, self._own = registry, record
+
+    @property
+    def _record(self) -> Record:
+        return self._own.now()
+
+    @property
+    def path(self) -> str:
+        """The canonical path, which is also what a hook gets."""
+        return self._record.path
+
+    @property
+    def aliases(self) -> list[str]:
+        """Other paths of the same function."""
+        return list(self._record.aliases)
+
+    @property
+    def owner(self) -> str:
+        """The module or class that holds the function."""
+        return self._record.owner
+
+    @property
+    def state(self) -> str:
+        """``off``, ``applying``, ``on``, ``restoring``, ``pending`` (its module is not imported yet), ``refused``,
+        ``failed``, or ``foreign``: somebody else has changed the code since."""
+        return self._record.shown_state
+
+    @property
+    def mode(self) -> str | None:
+        """``counter`` or ``hook``; None if neither was asked for so far."""
+        return self._record.mode
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be known of it."""
+        return list(self._record.notes)
+
+    @property
+    def error(self) -> ErrorText | None:
+        """Why it is refused, failed, or why its hook is off."""
+        return _error_of(self._record)
+
+    @property
+    def hits(self) -> int:
+        """How often the function was entered while it was instrumented, all times together."""
+        return _hits_of(self._record)
+
+    @property
+    def instrumentation_count(self) -> int:
+        """The same as ``hits``."""
+        return self.hits
+
+    @property
+    def call_count(self) -> int | None:
+        """What the program's own counter says (see `counter`); None without one."""
+        return self._registry.calls_of(self._record.path)
+
+    @property
+    def original_code(self) -> CodeType | None:
+        """The code object that the function gets back; None while it is not instrumented."""
+        return self._record.original_code
+
+    @property
+    def is_instrumented(self) -> bool:
+        """Whether calls are counted."""
+        return self._record.shown_state == "on"
+
+    def in_flight(self) -> int:
+        """How many frames still run code that the function had before its last change; they end in it.
+
+        Of generators and coroutines it first looks for suspended ones, once after each change: some 10 ms per million
+        objects.
+        """
+        return self._record.frames.count(search=True) or 0
+
+    def restore(self) -> None:
+        """Give the function its own code object back; doing it again does nothing. While pending: cancel.
+
+        Raises:
+            RecompyleError: an audit hook forbade it.
+        """
+        self._registry.restore(self._record)
+
+    def row(self) -> Row:
+        """All of it as plain data."""
+        return self._registry.row(self._record)
+
+    def __enter__(self) -> "Handle":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.restore()
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.path} {self.state}: {self.hits} hits>"
+
+
+class Registry:
+    """All records of a process, and the changes of them."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, Record] = {}  # by the address of the function, which is alive
+        self._others: dict[str, Record] = {}  # by path: pending, refused
+        self._spelled: weakref.WeakValueDictionary[str, Record] = weakref.WeakValueDictionary()  # all paths asked for
+        self._counters: dict[str, Callable[[], int]] = {}
+        self._gone: deque[weakref.ref[FunctionType]] = deque()
+        self._hook: Callable[[str], Any] | None = None
+        self._waiting: Any = None
+        self._renew_locks()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew_locks)
+
+    def _renew_locks(self) -> None:
+        self._lock = threading.Lock()
+        self._turn = threading.RLock()
+
+    # -- changes
+
+    def instrument(
+        self,
+        path: str,
+        hook: Callable[[str], Any] | None = None,
+        *,
+        mode: str | None = None,
+        layer: int | None = None,
+        created: bool = False,
+        live: bool = False,
+        allow_import: bool = False,
+        holder: object = PROGRAM,
+    ) -> Record:
+        """See `recompyle.live.instrument`.
+
+        Parameters:
+            holder: who asks for it: see `Record`.
+        """
+        if hook is not None and not callable(hook):
+            raise TypeError(f"a hook is called with a path, so it must be callable, not {type(hook).__name__}")
+        mode = mode or ("counter" if hook is None else "hook")
+        if mode not in MODES:
+            raise ValueError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
+        if created and mode == "hook":
+            raise ValueError("a hook is called when a body starts; objects made are only counted")
+        sys.audit("recompyle.live.instrument", path)
+        if _env.disabled():
+            raise NotRewritable(f"{path}: RECOMPYLE=0 is set, so nothing is rewritten", "disabled")
+        wanted = {"mode": mode, "hook": hook, "layer": layer, "created": created, "live": live, "holder": holder}
+        try:
+            try:
+                target = resolve(path, layer)
+            except Absent as absent:
+                if not allow_import:
+                    return self._wait(f"{absent.module}:{absent.name}", absent.module, wanted)
+                __import__(absent.module)  # what it raises is the answer
+                target = resolve(path, layer)
+        except RecompyleError as refusal:
+            self._note_refusal(path, refusal)
+            raise
+        with self._turn:
+            return self._instrument(target, path, wanted)
+
+    def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
+        record = self._record_of(target, path)
+        try:
+            if target.function.__globals__.get("__name__", "").partition(".")[0] == "recompyle":
+                raise NotRewritable(f"{path}: recompyle does not instrument itself", "own_module")
+            self._apply(record, record.keep or target.function, wanted)
+        except RecompyleError as refusal:
+            if not record.holders:
+                record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
+            raise
+        except Exception as error:
+            record.state, record.error = "failed", _failure(error)
+            raise
+        return record
+
+    def _apply(self, record: Record, function: FunctionType, wanted: dict[str, Any]) -> None:
+        mode, hook, created = wanted["mode"], wanted["hook"], wanted["created"]
+        was_on = record.shown_state == "on"
+        if was_on and record.mode == mode and record.created == created:
+            if hook is not None and record.guard is not None:
+                record.guard.hook, record.own_hook = hook, True
+            record.holders.add(wanted["holder"])
+            return
+        before = function.__code__
+        if not was_on:
+            record.state = "applying"
+        if record.hits is None:
+            record.hits = Hits(record.path)
+        guard = None
+        if mode == "hook":
+            guard = Guard(record.hits, self._hook if hook is None else hook)
+        edit = edit_for(record, guard, created)
+        if was_on and record.patch is not None:
+            record.patch = record.patch.exchange(edit)
+        else:
+            patch = Patch((edit,))
+            found = Found([function])
+            if record.kind == "closure":
+                patches.put_on(patch, patches.with_siblings(found) if wanted["live"] else found, future=True)
+            else:
+                patches.put_on(patch, found)
+            record.patch, record.original_code = patch, before
+        record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
+        record.holders.add(wanted["holder"])
+        record.error, record.state = None, "on"
+        record.frames.changed(function, before, record.flavor)
+
+    def restore(self, record: Record, holder: object = None) -> None:
+        """Take the probe of a record out.
+
+        Parameters:
+            record: the record.
+            holder: who lets go; while others hold it, it stays. None: all let go.
+
+        Raises:
+            RecompyleError: an audit hook forbade it.
+        """
+        with self._turn:
+            record = record.now()
+            if holder is not None:
+                record.holders.discard(holder)
+                if record.holders:
+                    return
+            if record.state in ("pending", "refused", "failed"):
+                self._forget(record)
+            elif record.state == "on" and record.patch is not None:
+                self._restore(record, record.patch)
+            record.holders.clear()
+
+    def _restore(self, record: Record, patch: Patch) -> None:
+        function = record.ref() if record.ref is not None else None
+        before = None if function is None else function.__code__
+        record.state = "restoring"
+        try:
+            if patch.state != "foreign":
+                patch.restore()
+        except BaseException:
+            record.state = "on"
+            raise
+        record.state, record.original_code, record.patch = "off", None, None
+        if function is not None and before is not None:
+            record.frames.changed(function, before, record.flavor)
+
+    def restore_all(self, holder: object = None) -> list[Record]:
+        """Restore all records, or those that one holder holds.
+
+        Returns:
+            Those that were touched.
+
+        Raises:
+            RecompyleError: an audit hook forbade one; the others are restored.
+        """
+        with self._turn:
+            active = [each for each in self.records() if each.state != "off"]
+            chosen = [each for each in active if holder is None or holder in each.holders]
+            refusals = []
+            for record in chosen:
+                try:
+                    self.restore(record, holder)
+                except RecompyleError as refusal:
+                    refusals.append(refusal)
+            if refusals:
+                raise refusals[0]
+            return chosen
+
+    def set_hook(self, hook: Callable[[str], Any] | None) -> None:
+        """Set what hook mode calls where no hook of its own was given; None: only count."""
+        if hook is not None and not callable(hook):
+            raise TypeError(f"a hook is called with a path, so it must be callable, not {type(hook).__name__}")
+        with self._turn:
+            self._hook = hook
+            for record in self.records():
+                if record.guard is not None and not record.own_hook:
+                    record.guard.hook = hook
+
+    # -- modules that are not imported yet
+
+    def _wait(self, path: str, module: str, wanted: dict[str, Any]) -> Record:
+        from recompyle.live.pending import Waiting  # only where it is wanted: it brings the import hook
+
+        with self._turn:
+            with self._lock:
+                record = self._others.get(path)
+                if record is None or record.state != "pending":
+                    record = self._others[path] = Record(path)
+                    self._spelled[path] = record
+                record.state, record.mode, record.wanted = "pending", wanted["mode"], wanted
+                record.holders.add(wanted["holder"])
+            if self._waiting is None:
+                self._waiting = Waiting(self._arrived)
+            self._waiting.add(module)
+            if is_imported(module):  # meanwhile, by another thread
+                self._arrived(module)
+        return record.now()
+
+    def _arrived(self, module: str) -> None:
+        """A module has been imported: apply what waits for it. One that fails does not keep the others waiting."""
+        with self._turn:
+            for record in self._pending(module):
+                with contextlib.suppress(Exception):  # noted in the record
+                    self._bind(record)
+            self._waiting.remove(module)
+
+    def _pending(self, module: str) -> list[Record]:
+        with self._lock:
+            others = list(self._others.values())
+        return [each for each in others if each.state == "pending" and each.path.partition(":")[0] == module]
+
+    def _bind(self, pending: Record) -> None:
+        try:
+            target = resolve(pending.path, pending.wanted["layer"], unfinished=True)
+        except RecompyleError as refusal:
+            pending.state, pending.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
+            raise
+        except Exception as error:
+            pending.state, pending.error = "failed", _failure(error)
+            raise
+        with self._lock:
+            self._others.pop(pending.path, None)
+        record = self._record_of(target, pending.path)
+        pending.became = record
+        for holder in pending.holders:
+            self._instrument(target, pending.path, {**pending.wanted, "holder": holder})
+
+    # -- tables
+
+    def _record_of(self, target: Target, path: str) -> Record:
+        """The record of a function, made if need be."""
+        with self._lock:
+            self._reap()
+            is_closure = target.kind == "closure"
+            record = self._known(target.path) if is_closure else self._records.get(id(target.function))
+            if record is None or record.ref is None:
+                record = Record(target.path)
+                record.ref = weakref.ref(target.function, self._gone.append)
+                record.keep = target.function if is_closure else None
+                self._records[id(target.function)] = record
+            record.describe(target)
+            self._others.pop(path, None)
+            for spelled in (path, record.path, *record.aliases):
+                self._spelled[spelled] = record
+            return record
+
+    def _known(self, path: str) -> Record | None:
+        record = self._spelled.get(path)
+        record = None if record is None else record.now()
+        return None if record is None or record.is_freed else record
+
+    def _reap(self) -> None:
+        """Forgets freed functions, of which callbacks only take note. The lock is held."""
+        while self._gone:
+            gone = self._gone.popleft()
+            for key, record in list(self._records.items()):
+                if record.ref is gone:
+                    del self._records[key]
+
+    def _forget(self, record: Record) -> None:
+        with self._lock:
+            if self._others.get(record.path) is record:
+                del self._others[record.path]
+        was_pending, record.state, record.error = record.state == "pending", "off", None
+        module = record.path.partition(":")[0]
+        if was_pending and not self._pending(module):
+            self._waiting.remove(module)
+
+    def _note_refusal(self, path: str, refusal: RecompyleError) -> None:
+        with self._lock:
+            record = self._others[path] = Record(path)
+            self._spelled[path] = record
+        record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
+
+    # -- reading
+
+    def find(self, path: str) -> Record | None:
+        """The record of a path by any of its names; None if nobody asked for it so far.
+
+        That is the record of the function which the path leads to now, else of the one that it once led to.
+        """
+        with contextlib.suppress(LookupError, RecompyleError):
+            target = resolve(path)
+            if record := self.of(target.function):
+                return record
+        return self.known(path)
+
+    def known(self, path: str) -> Record | None:
+        """The record of a path that was asked for in these very words; None if there is none."""
+        with self._lock:
+            self._reap()
+            return self._known(path)
+
+    def of(self, function: FunctionType) -> Record | None:
+        """The record of a function, if there is one."""
+        record = self._records.get(id(function))
+        return record if record is not None and record.ref is not None and record.ref() is function else None
+
+    def records(self) -> list[Record]:
+        """All records, those of paths that wait or were refused included."""
+        with self._lock:
+            self._reap()
+            return [*self._records.values(), *self._others.values()]
+
+    def row(self, record: Record) -> Row:
+        """A record as plain data."""
+        return {
+            "path": record.path,
+            "aliases": list(record.aliases),
+            "kind": record.kind,
+            "flavor": record.flavor,
+            "owner": record.owner,
+            "file": record.file,
+            "line": record.line,
+            "state": record.shown_state,
+            "mode": record.mode,
+            "calls": self.calls_of(record.path),
+            "hits": _hits_of(record),
+            "rate": None,
+            "last_hit_ms": None,
+            "in_flight": record.frames.count(),
+            "slot": None if record.hits is None else record.hits.index,
+            "engine": "code",
+            "notes": list(record.notes),
+            "error": _error_of(record),
+        }
+
+    # -- the program's own counters
+
+    def counter(self, path: str, read: Callable[[], int] | None) -> None:
+        """See `recompyle.live.counter`."""
+        if read is None:
+            self._counters.pop(path, None)
+        elif callable(read):
+            self._counters[path] = read
+        else:
+            raise TypeError(f"a counter is read by calling it, so it must be callable, not {type(read).__name__}")
+
+    def calls_of(self, path: str) -> int | None:
+        """What the program's counter for a path says; None without one, or if it fails."""
+        read = self._counters.get(path)
+        if read is None:
+            return None
+        try:
+            return int(read())
+        except Exception:
+            return None
+
+
+def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
+    """What goes into the code."""
+    if guard is not None:
+        return Edit("entry", guard, form="hook", argument=record.path)
+    return Edit("created" if created else "entry", record.hits)
+
+
+def _failure(error: Exception) -> ErrorText:
+    return {"slug": "failed", "text": f"{type(error).__name__}: {error}"}
+
+
+def _hits_of(record: Record) -> int:
+    return 0 if record.hits is None else record.hits.count
+
+
+def _error_of(record: Record) -> ErrorText | None:
+    if record.error is None and record.guard is not None and record.guard.off:
+        text = "the hook raised 10 times in a row and is called no more; hits are counted"
+        return {"slug": "hook_disabled", "text": text}
+    return record.error

@@ -1,0 +1,237 @@
+"""Where a session gets its rows from and sends its orders to: this process, or another one."""
+
+import dis
+import io
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from fnmatch import fnmatchcase
+from types import CodeType
+from typing import Any, Protocol, TypedDict
+
+from recompyle.errors import NotRewritable
+from recompyle.live import state
+from recompyle.live.listing import Listed, listed
+from recompyle.live.registry import Record, Row
+from recompyle.live.resolve import resolve
+from recompyle.patch.registry import Patch, put_on
+from recompyle.patch.targets import Found
+
+__all__ = ["Details", "Local", "Source"]
+
+RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile
+
+
+class Details(TypedDict):
+    """What the screen of details shows.
+
+    Attributes:
+        row: the function's row, with frames on old code counted.
+        before, after: disassembly; ``after`` is None while it is off.
+    """
+
+    row: Row
+    before: str
+    after: str | None
+
+
+class Source(Protocol):
+    """What a session needs. All methods may be called from any thread; orders are carried out one after another.
+
+    Attributes:
+        pid: of the program.
+        python: its version.
+        started: when it was started, in seconds since 1970; None if not known.
+    """
+
+    pid: int
+    python: str
+    started: float | None
+
+    def rows(self, pattern: str = "*") -> list[Row]:
+        """All rows that match, looked up anew."""
+
+    def poll(self) -> Sequence[Row]:
+        """The same rows with fresh numbers: cheap enough to be called 20 times a second.
+
+        Raises:
+            ConnectionError: the program is gone.
+        """
+
+    def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
+        """Order it; the row is that after it was done."""
+
+    def restore(self, path: str) -> "Future[Row]":
+        """Order it."""
+
+    def restore_all(self) -> "Future[list[Row]]":
+        """Restore what this session has instrumented."""
+
+    def details(self, path: str) -> "Future[Details]":
+        """Order it."""
+
+    def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
+        """Have runs of a function timed call by call.
+
+        Parameters:
+            path: the function.
+            limit_ms: runs that take as long are reported.
+            report: gets the text of each slow run, in whichever thread that is.
+
+        Returns:
+            What ends it.
+        """
+
+    def close(self, keep: bool = False) -> None:
+        """End the session.
+
+        Parameters:
+            keep: leave in place what it has instrumented.
+        """
+
+
+class Local:
+    """The source of a session in the very process that is watched.
+
+    Parameters:
+        everything: also functions of the standard library and of installed packages.
+        allow_import: import the modules of paths if need be.
+    """
+
+    def __init__(self, everything: bool = False, allow_import: bool = False):
+        self.pid = os.getpid()
+        self.python = ".".join(map(str, sys.version_info[:3]))
+        self.started: float | None = time.time()
+        self._everything, self._allow_import = everything, allow_import
+        self._listed: list[Listed] = []
+        self._scanned = float("-inf")
+        self._modules = 0
+
+    # -- rows
+
+    def rows(self, pattern: str = "*") -> list[Row]:
+        self._scan()
+        return self._all(pattern)
+
+    def poll(self) -> list[Row]:
+        if len(sys.modules) != self._modules or time.monotonic() - self._scanned > RESCAN:
+            self._scan()
+        return self._all()
+
+    def _scan(self) -> None:
+        self._modules = len(sys.modules)
+        self._listed = listed(everything=self._everything)
+        self._scanned = time.monotonic()
+
+    def _all(self, pattern: str = "*") -> list[Row]:
+        registry = state.registry
+        shown: set[int] = set()
+        paths: set[str] = set()
+        rows = []
+        for each in self._listed:
+            function = each.ref()
+            if function is None:
+                continue
+            record = registry.of(function)
+            shown.add(id(record))
+            paths.add(each.path)
+            if _matches(each, pattern):
+                rows.append(_row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record))
+        # What lies outside of the list: functions of the standard library; one whose name means another one by now.
+        for record in registry.records():
+            is_past = record.state == "off" and (record.hits is None or record.path in paths)
+            if id(record) not in shown and not is_past and _matches(record, pattern):
+                rows.append(registry.row(record))
+        return rows
+
+    # -- orders
+
+    def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
+        def work() -> Row:
+            record = state.registry.instrument(path, mode=mode, allow_import=self._allow_import, holder=self)
+            return _settled_row(record)
+
+        return state.worker.submit(work)
+
+    def restore(self, path: str) -> "Future[Row]":
+        return state.worker.submit(lambda: self._restored(path))
+
+    def _restored(self, path: str) -> Row:
+        record = state.registry.find(path)
+        if record is None:
+            raise NotRewritable(f"{path} is not instrumented", "not_found")
+        state.registry.restore(record)
+        return _settled_row(record)
+
+    def restore_all(self) -> "Future[list[Row]]":
+        return state.worker.submit(lambda: list(map(state.registry.row, state.registry.restore_all(holder=self))))
+
+    def details(self, path: str) -> "Future[Details]":
+        return state.worker.submit(lambda: details_of(path))
+
+    def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
+        return state.worker.submit(lambda: profile(path, limit_ms, report))
+
+    def close(self, keep: bool = False) -> None:
+        if not keep:
+            self.restore_all().result()
+
+
+def _matches(each: Listed | Record, pattern: str) -> bool:
+    return pattern == "*" or any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases))
+
+
+def details_of(path: str) -> Details:
+    """What the screen of details shows of a path.
+
+    Raises:
+        RecompyleError, LookupError, ValueError: the path leads to no function.
+    """
+    target = resolve(path)
+    record = state.registry.of(target.function)
+    if record is None:
+        place = Listed(*target[:8], weakref.ref(target.function))
+        row = _row_of(place, state.registry.calls_of(target.path))
+        return {"row": row, "before": _text(target.function.__code__), "after": None}
+    after = target.function.__code__
+    before = record.original_code or after
+    return {"row": _settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
+
+
+def _text(code: CodeType) -> str:
+    out = io.StringIO()
+    dis.dis(code, depth=0, file=out)
+    return out.getvalue()
+
+
+def profile(path: str, limit_ms: float, report: Callable[[str], None]) -> Callable[[], None]:
+    """Have slow runs of a function reported; see `Source.profile`.
+
+    Raises:
+        RecompyleError, LookupError, ValueError: the path leads to no function, or it cannot be profiled.
+    """
+    from recompyle.profile import ProfileCalls  # not before somebody wants it
+
+    target = resolve(path)
+    patch = Patch((ProfileCalls(limit_ms / 1000, above_callback=lambda run: report(run.text())),))
+    put_on(patch, Found([target.function]))
+    return patch.restore
+
+
+def _settled_row(record: Record) -> Row:
+    """A row that says how many frames are on old code, even if that takes a search."""
+    record.now().frames.count(search=True)
+    return state.registry.row(record.now())
+
+
+def _row_of(each: Listed, calls: int | None) -> Row:
+    """The row of a function that nobody asked for so far."""
+    row: Any = {name: getattr(each, name) for name in ("path", "kind", "flavor", "owner", "file", "line")}
+    row.update(
+        aliases=list(each.aliases), state="off", mode=None, calls=calls, hits=0, rate=None, last_hit_ms=None,
+        in_flight=0, slot=None, engine="code", notes=list(each.notes), error=None,
+    )
+    return row
