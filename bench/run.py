@@ -30,6 +30,7 @@ CASES = (
     "fast_run",
     "memory",
     "rewrite_cost",
+    "install",
     "restore",
     "slow_runs",
     "report",

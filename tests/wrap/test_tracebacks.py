@@ -601,3 +601,30 @@ def test_messages_about_arguments_show_the_callee(callee: Any) -> None:
     wrapped = caught(recompyle.rewrite(f, WrapCalls(hand_on)))
     assert (type(wrapped), wrapped.args) == (type(plain), plain.args)
     assert names(wrapped) == names(plain)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="later versions have a limit of their own for the C stack")
+def test_endless_recursion_through_hidden_wrappers_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    program = tmp_path / "endless.py"
+    program.write_text(
+        textwrap.dedent(
+            """
+            import sys, recompyle
+
+            def hand_on(call, extras, /, *args, **kwargs):
+                return call(*args, **kwargs)
+
+            @recompyle.wrap_calls(wrapper=hand_on, hide_wrapper=True)
+            def endless(n):
+                return endless(n + 1)
+
+            sys.setrecursionlimit(1_000_000)
+            try:
+                endless(0)
+            except RecursionError as error:
+                print(error)
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, "-P", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "maximum recursion depth exceeded: the C stack is full\n"), done.stderr
