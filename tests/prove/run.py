@@ -42,6 +42,7 @@ MODES = {
     "wrap": ("wrap", False),
     "wrap-direct": ("wrap-direct", False),
     "passes": ("passes", False),
+    "trace": ("trace", False),
     "nothing": (None, False),  # plain against plain: shows which tests are unsteady by themselves
 }
 
@@ -254,7 +255,8 @@ def main() -> int:
         choices=MODES,
         help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
         "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
-        "so that tests of tracebacks differ; passes: the other ready passes, all at once; nothing: plain twice. "
+        "so that tests of tracebacks differ; passes: the other ready passes, all at once; trace: each statement is "
+        "counted; nothing: plain twice. "
         f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")
