@@ -379,7 +379,7 @@ cdef class _Walk:
                 self.place_behind()
             if not (part_a or part_b) and self.was_met(a, b):
                 return
-            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+            if self.has_endings and CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
                 if not IS_QUIET[old.op[a]]:
                     self.handlers(a, b)
