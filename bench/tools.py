@@ -257,8 +257,6 @@ class FlatProfile(Tool):
 class Untraced(Tool):
     """No tool."""
 
-    packages = ("recompyle",)
-
     def instrument(self, subject):
         return subject
 

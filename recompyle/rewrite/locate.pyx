@@ -401,7 +401,7 @@ cdef class _Walk:
             if new.op[b] == SWAP and _takes(_opcode(old, a, part_a)):
                 a, part_a, b, part_b = self.follow_swap(a, part_a, b)
                 continue
-            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+            if self.has_endings and CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
                 if not IS_QUIET[old.op[a]]:
                     self.handlers(a, b)

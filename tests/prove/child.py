@@ -23,6 +23,7 @@ from collections.abc import Container
 
 ABOVE = 0  # limits in seconds: every run is slow ...
 NEVER = -1  # ... or none is
+TRACED = 1000  # calls that are recorded, in the way "trace"
 
 
 class Rewrite:
@@ -32,12 +33,15 @@ class Rewrite:
         kind: one of `KINDS`.
     """
 
-    KINDS = ("fast", "slow", "wrap", "wrap-direct", "passes", "inject")
+    KINDS = ("fast", "slow", "wrap", "wrap-direct", "passes", "inject", "trace")
 
     def __init__(self, kind: str) -> None:
         import recompyle
+        from recompyle.trace.passes import TraceStatements
+        from recompyle.trace.probes import Tracer
 
         self._recompyle = recompyle
+        self._tracer = None
         self._counter = counter = recompyle.Counter()
         self.reports = 0
         recompyle.profile.configure(sinks=[self])
@@ -55,6 +59,9 @@ class Rewrite:
             marks = recompyle.Statements, recompyle.Expressions, recompyle.Assignments, recompyle.Loops
             self._passes = [recompyle.Calls(recompyle.Clock), recompyle.EntryExit(counter, counter, counter)]
             self._passes += [each(counter) for each in (recompyle.Calls, *marks, recompyle.Handlers)]
+        elif kind == "trace":  # without samples, as the tests see when `repr` is called
+            self._tracer = Tracer(TRACED, 0, 0, None)
+            self._passes = [TraceStatements(self._tracer)]
         else:
             self._passes = [recompyle.ProfileCalls(ABOVE if kind == "slow" else NEVER, on_error="raise")]
 
@@ -84,6 +91,8 @@ class Rewrite:
     @property
     def runs(self) -> int:
         """How often a profiled function ran, or a call was wrapped, or another probe reached."""
+        if self._tracer is not None:
+            return self._tracer.calls
         return self._counter.count + sum(row.runs for row in self._recompyle.profile.stats())
 
 

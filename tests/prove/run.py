@@ -43,6 +43,7 @@ MODES = {
     "wrap-direct": ("wrap-direct", False),
     "passes": ("passes", False),
     "inject": ("inject", False),
+    "trace": ("trace", False),
     "nothing": (None, False),  # plain against plain: shows which tests are unsteady by themselves
 }
 
@@ -254,7 +255,8 @@ def main() -> int:
         help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
         "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
         "so that tests of tracebacks differ; passes: the other ready passes, all at once; inject: edits of the compiled "
-        "code at entries, returns, yields, resumes, throws and for what unwinds; nothing: plain twice. "
+        "code at entries, returns, yields, resumes, throws and for what unwinds; trace: each statement is counted; "
+        "nothing: plain twice. "
         f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")

@@ -176,7 +176,7 @@ def test_the_documentation_has_the_table_of_known_differences():
 @pytest.mark.skipif(
     importlib.util.find_spec("test.test_textwrap") is None, reason="CPython's own tests are not installed"
 )
-@pytest.mark.parametrize("mode", ["fast", "slow", "inner", "wrap", "wrap-direct", "passes"])
+@pytest.mark.parametrize("mode", ["fast", "slow", "inner", "wrap", "wrap-direct", "passes", "trace"])
 def test_a_module_comes_out_the_same(tmp_path, mode):
     report = tmp_path / "report.json"
     command = [

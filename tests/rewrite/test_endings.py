@@ -281,3 +281,15 @@ def test_the_compiler_does_exchange_ways(monkeypatch: pytest.MonkeyPatch) -> Non
         pytest.skip("this compiler tests it in the same way with and without the mark")
     assert contrary(before) == after
     assert match(old, new, placeholders)
+
+
+def test_only_such_a_mark_excuses_exchanged_ways() -> None:
+    def turned(negated: str) -> types.CodeType:
+        names: dict[str, Any] = {}
+        exec(f"def f(a, b):\n    if {negated} a:\n        b()\n        return 1\n    b(2)\n    return 2", names)
+        code: types.CodeType = names["f"].__code__
+        return code
+
+    one, other = turned(""), turned("not")
+    with pytest.raises(NotRewritable):
+        match(one, other, {})

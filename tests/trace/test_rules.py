@@ -191,6 +191,14 @@ def test_hits_past_the_samples_are_only_counted():
     assert results[0][1]["thing = thing"] == (3, {}) and thing.asked == 3
 
 
+def test_what_is_kept_does_not_grow_with_the_loop():
+    def size(results):
+        samples = [held for _, trace in results for _, names in trace.values() for held in names.values()]
+        return len(results), len(samples), sum(map(len, samples))
+
+    assert size(tracefunc(demo, 100)) == size(tracefunc(demo, 100_000))
+
+
 class Shop:
     def method(self, a):
         return a + 1
