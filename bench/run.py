@@ -32,6 +32,8 @@ CASES = (
     "restore",
     "slow_runs",
     "report",
+    "probe_hit",
+    "probe_write",
     "census",
     "core",
 )
