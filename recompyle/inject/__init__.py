@@ -24,13 +24,13 @@ Kinds of sites:
 ``leaving``    an exception leaves a generator or coroutine (from 3.12); the value is the exception
 =============  ==============================================================================================
 
-Marks have the source position of an instruction that they stand next to; ``entry``, ``created``, ``unwind`` and ``throw``, and
-from 3.12 ``async_end``, have none. So tracers, debuggers, coverage and tracebacks see the original program. What
+Marks have the source position of an instruction that they stand next to; ``entry``, ``created``, ``unwind`` and
+``throw``, and from 3.12 ``async_end``, have none. So tracers, debuggers, coverage and tracebacks see the original program. What
 they can tell:
 
 - opcode events name other offsets, as everything behind a mark has moved;
-- from 3.12 each exception that passes an ``unwind`` or a ``throw`` adds one ``EXCEPTION_HANDLED`` and one ``RERAISE`` event
-  of ``sys.monitoring``, and the ``EXCEPTION_HANDLED`` of a loop with an ``async_end`` has no position;
+- from 3.12 each exception that passes an ``unwind`` or a ``throw`` adds one ``EXCEPTION_HANDLED`` and one
+  ``RERAISE`` event of ``sys.monitoring``, and the ``EXCEPTION_HANDLED`` of a loop with an ``async_end`` has no position;
 - from 3.13 a generator with an ``unwind`` always sees its ``close()``, and tracers see it end. Without one,
   the interpreter drops its frame unseen where no ``try`` of the program covers the yield.
 

@@ -71,7 +71,7 @@ class Edit:
 
 def matches(body: Body, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:
     """Which edit goes where: places in their order, and at one place the edits in theirs."""
-    chosen: dict[tuple[str, int], list[tuple[int, Edit]]] = {}  # by kind and number; edits with their place in the order
+    chosen: dict[tuple[str, int], list[tuple[int, Edit]]] = {}  # by kind and number; each with its place in the order
     by_kind: dict[str, list[Place]] = {}
     for place in places:
         by_kind.setdefault(place.kind, []).append(place)
