@@ -25,12 +25,13 @@ Kinds of sites:
 =============  ==============================================================================================
 
 Marks have the source position of an instruction that they stand next to; ``entry``, ``created``, ``unwind`` and
-``throw``, and from 3.12 ``async_end``, have none. So tracers, debuggers, coverage and tracebacks see the original program. What
-they can tell:
+``throw``, and from 3.12 ``async_end``, have none. So tracers, debuggers, coverage and tracebacks see the original
+program. What they can tell:
 
 - opcode events name other offsets, as everything behind a mark has moved;
 - from 3.12 each exception that passes an ``unwind`` or a ``throw`` adds one ``EXCEPTION_HANDLED`` and one
-  ``RERAISE`` event of ``sys.monitoring``, and the ``EXCEPTION_HANDLED`` of a loop with an ``async_end`` has no position;
+  ``RERAISE`` event of ``sys.monitoring``, and the ``EXCEPTION_HANDLED`` of a loop with an ``async_end`` has no
+  position;
 - from 3.13 a generator with an ``unwind`` always sees its ``close()``, and tracers see it end. Without one,
   the interpreter drops its frame unseen where no ``try`` of the program covers the yield.
 
