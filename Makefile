@@ -60,10 +60,11 @@ leaks:  ## look for references and memory that repeated use would lose
 	$(PY) -P tests/prove/leaks.py
 
 .PHONY: prove
-prove:  ## CPython's own tests, plain and with every function rewritten; PROVE="test_json" hands options on
+prove:  ## CPython's own tests, plain and rewritten, and probes in all of its library; PROVE="test_json" hands options on
 	@mkdir -p build; .ci/pythons > build/pythons; failed=0; while read -r version python; do \
 		.ci/venv "$$python" .venv/$$version && \
 		.venv/$$version/bin/python -P tests/prove/run.py --report build/prove-$$version.json $(PROVE) < /dev/null || failed=1; \
+		test -n "$(PROVE)" || .venv/$$version/bin/python -P -m pytest -q -m prove tests/inject < /dev/null || failed=1; \
 	done < build/pythons; exit $$failed
 
 .PHONY: bench bench-all

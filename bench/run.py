@@ -34,6 +34,8 @@ CASES = (
     "restore",
     "slow_runs",
     "report",
+    "probe_hit",
+    "probe_write",
     "census",
     "core",
 )

@@ -908,11 +908,12 @@ cdef _write_any(code, bytes raw, edits):
     cdef Py_ssize_t skip
     if not work.begin(code, raw) or not work.walk(None):
         return None
-    places, delegations = points.find(decode(code), any([edit.site in points.CALLS for edit in edits]))
+    body = decode(code)
+    places, delegations = points.find(body, any([edit.site in points.CALLS for edit in edits]))
     constants = plain.Constants(code)
     thrown = {}
     texts = {}
-    for place, edit in matches(code, places, edits):
+    for place, edit in matches(body, places, edits):
         key = id(edit), place.constant
         if key not in texts:
             units, slots = plain.text(edit, constants, place.constant)

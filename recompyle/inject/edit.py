@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from types import CodeType
 
 from ..errors import NotRewritable
-from .points import CALLS, KINDS, Place, Site, described
+from .decode import Body
+from .points import KINDS, Place, Site, described
 
 _SLOTS = {"statement": "__invert__", "value": "__getitem__", "hook": "__call__"}
 WITHOUT_VALUE = ("entry", "created", "call")
@@ -69,47 +69,44 @@ class Edit:
         return self.site, id(self.probe), self.form, id(self.argument), self.index, lines, self.include_implicit
 
 
-def matches(code: CodeType, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:
-    """Which edit goes where."""
-    by_kind: dict[str, list[tuple[Edit, set[int] | None]]] = {}
-    for edit in edits:
-        by_kind.setdefault(edit.site, []).append((edit, _chosen(code, places, edit)))
-    if "entry" in by_kind:  # only what comes last can have the location of what follows
-        by_kind["entry"].sort(key=lambda pair: pair[0].form == "hook")
-    return [
-        (place, edit)
-        for place in places
-        if place.kind in by_kind
-        for edit, numbers in by_kind[place.kind]
-        if numbers is None or place.number in numbers
-    ]
+def matches(body: Body, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:
+    """Which edit goes where: places in their order, and at one place the edits in theirs."""
+    chosen: dict[tuple[str, int], list[tuple[int, Edit]]] = {}  # by kind and number; each with its place in the order
+    by_kind: dict[str, list[Place]] = {}
+    for place in places:
+        by_kind.setdefault(place.kind, []).append(place)
+    for order, edit in enumerate(edits):
+        # Only what comes last can have the location of what follows.
+        key = order + len(edits) if edit.form == "hook" else order
+        for number in _chosen(body, by_kind.get(edit.site, []), edit):
+            chosen.setdefault((edit.site, number), []).append((key, edit))
+    for pairs in chosen.values():
+        pairs.sort(key=lambda pair: pair[0])
+    return [(place, edit) for place in places for _, edit in chosen.get((place.kind, place.number), ())]
 
 
-def _chosen(code: CodeType, places: list[Place], edit: Edit) -> set[int] | None:
-    """The numbers of the sites that an edit names; None where it means all of its kind.
+def _chosen(body: Body, mine: list[Place], edit: Edit) -> set[int]:
+    """The numbers of the sites that an edit means, out of those of its kind.
 
     Raises:
         NotRewritable: it names sites, and there is none.
     """
-    named = edit.index is not None or edit.lines is not None or edit.where is not None
-    if not named and edit.site != "created" and (edit.include_implicit or edit.site not in CALLS):
-        return None
-    mine = [place for place in places if place.kind == edit.site]
     if edit.index is not None:
         mine = [place for place in mine if place.number == edit.index]
     elif not edit.include_implicit:
         mine = [place for place in mine if not place.implicit]
-    if edit.lines is not None or edit.where is not None:
-        found = described(code, mine)
+    if edit.lines is None and edit.where is None:
+        numbers = {place.number for place in mine}
+    else:
+        found = described(body, mine)
         if edit.lines is not None:
             found = [site for site in found if site.line in edit.lines]
         if edit.where is not None:
             found = [site for site in found if edit.where(site)]
         numbers = {site.index for site in found}
-    else:
-        numbers = {place.number for place in mine}
+    named = edit.index is not None or edit.lines is not None or edit.where is not None
     if not numbers and (named or edit.site == "created"):
-        raise NotRewritable(f"{code!r}: has no {edit.site!r} site{_named(edit)}", "no_such_site")
+        raise NotRewritable(f"{body.code!r}: has no {edit.site!r} site{_named(edit)}", "no_such_site")
     return numbers
 
 

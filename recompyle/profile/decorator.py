@@ -43,8 +43,8 @@ def shallow_call_profiler(time_limit=None, /, *, methods=False, **options):
         ring: slow calls of this function kept for `recompyle.profile.recent`.
         logger, level: where the log record goes; the logger of the function's module and WARNING if not given.
         clock: ``"auto"``, ``"tsc"`` or ``"system"``.
-        on_error: ``"fallback"`` times the whole run where calls cannot be timed, and logs why on logger
-            ``recompyle``; ``"raise"`` raises the reason.
+        on_error: ``"fallback"`` times calls in the compiled code where there is no source, the whole run where calls
+            cannot be timed at all, and logs why on logger ``recompyle``; ``"raise"`` raises the reason.
         mode: ``"pairs"`` times each call, ``"total"`` the whole run only.
         rewrite_details: a dict that gets ``original_func``, ``original_source`` and ``new_source``.
 
@@ -134,9 +134,13 @@ def _forget(key, ref, known=_decorated):
 def _fall_back(function, options, reason):
     name = f"{function.__module__}:{function.__qualname__}"
     try:
-        applied = patch.apply(function, ProfileCalls.from_options(options.updated(mode="total")))
+        if isinstance(reason, (SourceNotFound, SourceMismatch)):
+            applied = patch.apply(function, ProfileCalls.from_options(options, from_code=True))
+            _log.warning("%s: calls are timed in the compiled code, rows have no text: %s", name, reason)
+        else:
+            applied = patch.apply(function, ProfileCalls.from_options(options.updated(mode="total")))
+            _log.warning("%s: only whole runs are timed, not calls: %s", name, reason)
     except (NotRewritable, PassError) as worse:
         _log.warning("%s is not profiled: %s; %s", name, reason, worse)
         return None
-    _log.warning("%s: only whole runs are timed, not calls: %s", name, reason)
     return applied

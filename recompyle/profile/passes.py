@@ -23,7 +23,7 @@ from recompyle.profile.probes import (
     Unwind,
 )
 from recompyle.rewrite.names import CallFilter, dotted, local_names
-from recompyle.rewrite.passes import Pass, is_super
+from recompyle.rewrite.passes import Pass, Site, is_super
 
 __all__ = ["ProfileCalls", "kind_of"]
 
@@ -59,12 +59,19 @@ class ProfileCalls(Pass):
 
     def __init__(self, time_limit=None, **options):
         self.options = Options.of(time_limit=time_limit, **options)
+        self.from_code = False
 
     @classmethod
-    def from_options(cls, options: Options) -> "ProfileCalls":
-        """The pass for options that are already checked."""
+    def from_options(cls, options: Options, from_code: bool = False) -> "ProfileCalls":
+        """The pass for options that are already checked.
+
+        Parameters:
+            options: the options.
+            from_code: whether calls and awaits are found in the compiled code. No source is needed then; the rows
+                have no text but a name, and there is none for what lambdas and generator expressions call.
+        """
         made = cls.__new__(cls)
-        made.options = options
+        made.options, made.from_code = options, from_code
         return made
 
     def __repr__(self):
@@ -75,13 +82,13 @@ class ProfileCalls(Pass):
             hash(self.options)
         except TypeError:
             return None
-        return type(self), self.options
+        return type(self), self.options, self.from_code
 
     def needs_source(self):
-        return self.options.mode != "total"
+        return self.options.mode != "total" and not self.from_code
 
     def begin(self, at):
-        at.data = _Rewrite(self.options, at)
+        at.data = _Rewrite(self.options, at, self.from_code)
 
     def visit_Call(self, node, at):
         parent = at.parent(node)
@@ -112,10 +119,17 @@ class ProfileCalls(Pass):
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _visit_comprehension
 
     def edits(self, code, at, nested):
-        return at.data.edits(code, nested)
+        return at.data.edits(code, at, nested)
 
     def end(self, at):
         at.data.end(at)
+
+
+def _is_awaited(call, wait):
+    """Whether a site is a call that is the operand of the await that is the next site."""
+    if (call.kind, wait.kind) != ("call", "await") or call.end_column is None:
+        return False
+    return (call.end_line, call.end_column) == (wait.end_line, wait.end_column)
 
 
 def _header(loop, at):
@@ -125,8 +139,9 @@ def _header(loop, at):
 class _Rewrite:
     """What belongs to one rewrite of one function: its record, and its sites with their probes."""
 
-    def __init__(self, options, at):
+    def __init__(self, options, at, from_code):
         self.options = options
+        self.from_code = from_code and options.mode == "pairs"
         self.profiled = Profiled(options.clock, kind_of(at.code) != "function")
         self.waits = {}
         self.timed_nested = False
@@ -167,10 +182,11 @@ class _Rewrite:
         end = End(self.profiled, site.id, nested, f"end_{site.id}")
         return Start(end, f"start_{site.id}")
 
-    def edits(self, code, nested):
+    def edits(self, code, at, nested):
         if nested and not self.timed_nested:
             return []
-        found = [*self._waits(code), inject.Edit("handler", Handler(self.profiled, nested, "handler"))]
+        timed = self._calls(code, at) if self.from_code else self._waits(code)
+        found = [*timed, inject.Edit("handler", Handler(self.profiled, nested, "handler"))]
         if nested:
             # With an `unwind` tracers would see the early end of generator expressions, from 3.13.
             leaving = any(site.kind == "leaving" for site in inject.sites(code))
@@ -188,6 +204,40 @@ class _Rewrite:
                 inject.Edit("resume", Resume(self.profiled, False, "resume")),
             ]
         return found
+
+    def _calls(self, code, at):
+        """Probes round the calls and awaits of the compiled code; a call that is awaited at once has one row."""
+        sites = [site for site in inject.sites(code) if site.kind in ("call", "await")]
+        found = []
+        for i, site in enumerate(sites):
+            after = sites[i + 1] if i + 1 < len(sites) else None
+            before = sites[i - 1] if i else None
+            if site.kind == "await":
+                if before is None or not _is_awaited(before, site):
+                    found += self._round(site, site, "await", at)
+            elif after is not None and _is_awaited(site, after):
+                found += self._round(site, after, "await", at)
+            else:
+                found += self._round(site, site, "call", at)
+        return found
+
+    def _round(self, first, last, kind, at):
+        """Probes before one site of the compiled code and behind one."""
+        name = first.name
+        callee = ast.Call(ast.Name(name, ast.Load()), [], []) if name is not None and name.isidentifier() else None
+        if self.wanted.refusal(callee, name) is not None:
+            return []
+        site = Site(
+            id=len(at.sites), kind=kind, function=at.function, file=at.file, line=last.line, end_line=last.end_line,
+            column=last.column, end_column=last.end_column, source=None if name is None else f"{name}(...)", name=name,
+        )  # fmt: skip
+        at.sites.append(site)
+        start = self._probes(site, False)
+        behind = "called" if last.kind == "call" else "awaited"
+        return [
+            inject.Edit(first.kind, start, index=first.index),
+            inject.Edit(behind, start.end, index=last.index),
+        ]
 
     def _waits(self, code):
         """Probes round the waits that the compiler makes for ``async for`` and ``async with``."""
@@ -225,7 +275,7 @@ class _Rewrite:
             line=at.line,
             globals={},
             sites=tuple(at.sites),
-            writer="ast" if self.options.mode == "pairs" else "none",
+            writer="none" if self.options.mode != "pairs" else "code" if self.from_code else "ast",
             options=self.options,
             local_names=local_names(code),
         )

@@ -13,8 +13,8 @@ import pytest
 from recompyle import inject
 
 KINDS = (
-    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting",
-    "waited", "async_end", "leaving",
+    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "await",
+    "awaited", "waiting", "waited", "async_end", "leaving",
 )  # fmt: skip
 
 

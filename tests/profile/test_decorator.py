@@ -353,16 +353,20 @@ def test_environment_switches_off(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- where nothing can be rewritten ------------------------------------------------------------------------
 
 
-def test_without_source_whole_runs_are_timed_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_source_calls_are_timed_all_the_same_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
     got: list[Any] = []
     f = without_source()
     with caplog.at_level(logging.WARNING, "recompyle"):
         assert shallow_call_profiler(0, above_callback=got.append)(f) is f
     assert f() == "1"
-    assert [(report.writer, report.calls, report.calls_ns) for report in got] == [("none", (), 0)]
+    (report,) = got
+    assert report.writer == "code"
+    assert [(call.kind, call.source, call.count) for call in report.calls] == [("call", "str(...)", 1)]
+    assert 0 < report.calls_ns <= report.total_ns
     (record,) = caplog.records
     assert record.name == "recompyle"
-    assert "generated:f: only whole runs are timed, not calls: no source for f" in record.getMessage()
+    said = "generated:f: calls are timed in the compiled code, rows have no text: no source for f"
+    assert said in record.getMessage()
 
 
 def test_without_source_raised_on_demand() -> None:
@@ -386,7 +390,7 @@ def test_edited_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     got: list[Any] = []
     shallow_call_profiler(0, above_callback=got.append)(f)
     assert f() == "1"
-    assert [report.writer for report in got] == ["none"]
+    assert [report.writer for report in got] == ["code"]
     assert "not that of the running code" in caplog.text
 
 

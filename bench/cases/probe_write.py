@@ -1,0 +1,81 @@
+"""How long it takes to put probes into compiled code: one code object, and many functions at once."""
+
+import time
+import types
+from collections.abc import Callable
+
+from tools import Tool
+
+TITLE = "Putting probes into compiled code"
+UNIT = "us"
+TOOLS = ("recompyle",)
+SHORT, LONG = "entry and swap, 2 lines", "entry and swap, 1,000 lines"
+TYPICAL, ALL = "entry, return, unwind of 30 lines, code only", "all sites of 1,000 lines, code only"
+MANY, BACK = "entry of 200 functions of 30 lines by apply()", "and restore()"
+SELF = "the writer's test of itself"
+QUESTIONS = (SHORT, LONG, TYPICAL, ALL, MANY, BACK, SELF)
+LAUNCHES, ROUNDS = 3, 40
+
+
+def function_of(lines: int, name: str = "f") -> str:
+    """The source of a function of so many lines, half of them calls."""
+    pairs = (f"    if x == {n}:\n        return g(x, b={n})\n" for n in range((lines - 2) // 2))
+    return f"def {name}(x):\n{''.join(pairs)}    return x\n"
+
+
+def made(source: str, name: str = "f") -> types.FunctionType:
+    namespace: dict[str, types.FunctionType] = {}
+    exec(compile(source, "<bench>", "exec"), namespace)
+    return namespace[name]
+
+
+def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
+    import recompyle
+    from recompyle import inject
+    from recompyle.inject import Edit, SlotCounter, choose, points, selftest
+    from recompyle.patch.swap import swap, unswap
+
+    counter = SlotCounter(bytearray(8))
+    entry = [Edit("entry", counter)]
+    inject.write(made(function_of(2)).__code__, entry)  # the writer has tested itself
+
+    def timed(work: Callable[[], object]) -> float:
+        start = time.perf_counter_ns()
+        work()
+        return (time.perf_counter_ns() - start) / 1e3
+
+    if question in (SHORT, LONG):
+        function = made(function_of(2 if question == SHORT else 1000))
+        original = function.__code__
+
+        def swapped() -> dict[str, float]:
+            start = time.perf_counter_ns()
+            code = inject.write(original, entry)
+            saved = swap(function, code)
+            spent = time.perf_counter_ns() - start
+            unswap(function, code, original, saved)
+            return {"value": spent / 1e3}
+
+        return swapped
+    if question in (TYPICAL, ALL):
+        code = made(function_of(30 if question == TYPICAL else 1000)).__code__
+        kinds = {site.kind for site in inject.sites(code)} if question == ALL else ("entry", "return", "unwind")
+        edits = [Edit(kind, counter) for kind in kinds]
+        return lambda: {"value": timed(lambda: inject.write(code, edits))}
+    if question == SELF:
+        return lambda: {"value": timed(lambda: selftest.failure(points.sites, choose.write))}
+
+    module = types.ModuleType("bench_subjects")
+    exec(compile("\n".join(function_of(30, f"f{n}") for n in range(200)), "<bench>", "exec"), vars(module))
+
+    def applied() -> dict[str, float]:
+        start = time.perf_counter_ns()
+        patch = recompyle.apply(module, *entry)
+        middle = time.perf_counter_ns()
+        patch.restore()
+        end = time.perf_counter_ns()
+        if len(patch.functions) != 200:
+            raise AssertionError(f"{len(patch.functions)} functions of 200")
+        return {"value": (middle - start if question == MANY else end - middle) / 1e3}
+
+    return applied
