@@ -6,6 +6,7 @@ The code object stays as it is. It serves all functions that share it, and a hit
 import sys
 import weakref
 from types import CodeType, FunctionType
+from typing import Any
 
 from recompyle.errors import NotRewritable
 from recompyle.live._guard import Events, Guard, Hits
@@ -15,6 +16,8 @@ __all__ = ["Watched"]
 
 TOOLS = (3, 4)  # the others are known as debugger, coverage, profiler and optimizer
 NAME = "recompyle.live"
+
+_monitoring: Any = getattr(sys, "monitoring", None)
 
 
 class Watched:
@@ -76,26 +79,24 @@ class _Tool:
     def _claim(self) -> None:
         if self._id is not None:
             return
-        monitoring = getattr(sys, "monitoring", None)
-        if monitoring is None:
+        if _monitoring is None:
             raise NotRewritable("sys.monitoring came with Python 3.12", "no_monitoring")
-        self._id = next((each for each in TOOLS if monitoring.get_tool(each) is None), None)
+        self._id = next((each for each in TOOLS if _monitoring.get_tool(each) is None), None)
         if self._id is None:
-            holders = " and ".join(repr(monitoring.get_tool(each)) for each in TOOLS)
+            holders = " and ".join(repr(_monitoring.get_tool(each)) for each in TOOLS)
             raise NotRewritable(f"the tool ids {TOOLS[0]} and {TOOLS[1]} are held by {holders}", "no_monitoring")
-        monitoring.use_tool_id(self._id, NAME)
-        monitoring.register_callback(self._id, monitoring.events.PY_START, self._events)
+        _monitoring.use_tool_id(self._id, NAME)
+        _monitoring.register_callback(self._id, _monitoring.events.PY_START, self._events)
 
     def _release(self) -> None:
         if self._id is not None:
-            sys.monitoring.register_callback(self._id, sys.monitoring.events.PY_START, None)
-            sys.monitoring.free_tool_id(self._id)
+            _monitoring.register_callback(self._id, _monitoring.events.PY_START, None)
+            _monitoring.free_tool_id(self._id)
             self._id = None
 
     def _switch(self, code: CodeType, on: bool) -> None:
         if self._id is not None:
-            start = sys.monitoring.events.PY_START
-            sys.monitoring.set_local_events(self._id, code, start if on else 0)
+            _monitoring.set_local_events(self._id, code, _monitoring.events.PY_START if on else 0)
 
     def _missed(self, code: CodeType) -> Hits | Guard | None:
         """Code that another patch made of a watched one: the events went with it."""

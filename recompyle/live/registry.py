@@ -22,6 +22,7 @@ from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
 from recompyle.live.monitoring import Watched
 from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
+from recompyle.live.slices import Slices
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
 from recompyle.patch.targets import Found
@@ -276,6 +277,7 @@ class Registry:
         self._gone: deque[weakref.ref[FunctionType]] = deque()
         self._hook: Callable[[str], Any] | None = None
         self._waiting: Any = None
+        self._slices = Slices()
         self._renew_locks()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_locks)
@@ -339,7 +341,9 @@ class Registry:
             self._note_refusal(path, refusal)
             raise
         with self._turn:
-            return self._instrument(target, path, wanted)
+            record = self._instrument(target, path, wanted)
+        self._slices.next()  # a batch lets the program's threads run in between
+        return record
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
@@ -375,9 +379,10 @@ class Registry:
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
         if was_on and record.patch is not None:
-            record.patch = record.patch.exchange(
-                (guard or record.hits) if record.engine == "monitoring" else edit_for(record, guard, created)
-            )
+            if isinstance(record.patch, Watched):
+                record.patch = record.patch.exchange(guard or record.hits)
+            else:
+                record.patch = record.patch.exchange(edit_for(record, guard, created))
         else:
             if wanted["engine"] == "monitoring":
                 record.patch = Watched(function, guard or record.hits)

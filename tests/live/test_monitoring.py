@@ -43,7 +43,12 @@ def test_counts_and_leaves_the_code(app):
     app.f()
     with on(app, "f") as handle:
         assert [app.f(2), app.f()] == [2, 1]
-        assert (handle.hits, handle.state, handle.row()["engine"], handle.original_code) == (2, "on", "monitoring", original)
+        assert (handle.hits, handle.state, handle.row()["engine"], handle.original_code) == (
+            2,
+            "on",
+            "monitoring",
+            original,
+        )
         assert app.f.__code__ is original
         assert "recompyle.live" in tools()
         assert handle.in_flight() == 0
