@@ -512,11 +512,11 @@ def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Pla
     while pending:
         owner, prefix, held = pending.pop(0)
         for attribute, value in list(held.items()):
-            slices.next()
             if not isinstance(attribute, str):
                 continue
             if only is not None and type(value) is FunctionType and value is not only and not value.__dict__:
                 continue  # most of a module is this: another function, which wraps none
+            slices.next()
             if issubclass(type(value), type):
                 if id(value) not in visited:
                     visited.add(id(value))
