@@ -14,6 +14,7 @@ import gc
 import os
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ from recompyle.rewrite.order import in_order
 __all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore", "with_siblings"]
 
 SCOPES = ("this", "existing", "future")
+HOLD = 0.0005  # seconds of work in a batch after which other threads get a turn
 
 
 class Patch:
@@ -396,8 +398,12 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
 def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
+    since = time.perf_counter()
     try:
         for function in functions:
+            if time.perf_counter() - since > HOLD:
+                time.sleep(1e-6)  # one of no length would take the lock of the interpreter back before others wake up
+                since = time.perf_counter()
             try:
                 _add(patch, [function], future)
             except RecompyleError as refusal:
