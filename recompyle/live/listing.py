@@ -17,8 +17,8 @@ from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 from recompyle.live.resolve import Place, accepted, first_of, flavor_of, is_imported, survey
-from recompyle.live.slices import Slices
 from recompyle.patch.resolve import module_dict
+from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = ["Listed", "listed"]

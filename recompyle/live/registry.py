@@ -22,9 +22,9 @@ from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
 from recompyle.live.monitoring import Watched
 from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
-from recompyle.live.slices import Slices
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
+from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
 __all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]

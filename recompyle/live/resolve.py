@@ -17,7 +17,6 @@ from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleTy
 from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
-from recompyle.live.slices import Slices
 from recompyle.patch import inner
 from recompyle.patch.resolve import (
     DOTTED,
@@ -29,6 +28,7 @@ from recompyle.patch.resolve import (
     module_dict,
     slug,
 )
+from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = [

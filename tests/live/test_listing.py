@@ -6,8 +6,8 @@ import threading
 import types
 
 from recompyle import live
-from recompyle.live import slices
 from recompyle.live.listing import listed
+from recompyle.patch import slices
 
 
 def names(pattern, **options):
