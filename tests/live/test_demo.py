@@ -182,13 +182,11 @@ def test_the_program_is_neither_restarted_nor_stopped(start):
         for path in paths:
             demo.type(f"{order}{path}")
         for path in paths:
-            demo.until(
-                lambda line, path=path, answer=answer: line.startswith((f"{answer} {path} ", f"{answer} {path}"))
-            )
+            demo.until(lambda line, wanted=f"{answer} {path}": f"{line} ".startswith(f"{wanted} "))
         tables.append(demo.table(lambda rows: all(rows[path][1] > tables[-1][path][1] for path in paths)))
     assert demo.pids == {str(demo.process.pid)}
     for earlier, later in itertools.pairwise(tables):
-        assert all(later[path][1] >= earlier[path][1] and later[path][2] >= earlier[path][2] for path in earlier)
+        assert all(later[path][1] >= earlier[path][1] and later[path][2] >= earlier[path][2] for path in paths)
     assert all(tables[-1][path][0] == "·" for path in paths)
 
 
