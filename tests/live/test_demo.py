@@ -17,7 +17,7 @@ import pytest
 from recompyle.live.demo import instrumenting_app
 from recompyle.live.demo.instrumenting_app.registry import REGISTRY
 
-WAIT = 20  # seconds; ends a hang only
+WAIT = 60  # seconds; ends a hang only
 MODULES = "instrumenting_app.dummy_modules"
 FUNC_7 = f"{MODULES}.mod_a:func_7"
 ROW = re.compile(r"^(\S) (\S+)\s+([\d,]+|-)\s+([\d,]+)(\s|$)")
