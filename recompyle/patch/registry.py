@@ -14,7 +14,6 @@ import gc
 import os
 import sys
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError, RecompyleWarning
 from recompyle.patch import builds, inner
 from recompyle.patch.resolve import functions_of
+from recompyle.patch.slices import Slices
 from recompyle.patch.swap import check, swap, unswap
 from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
@@ -33,7 +33,6 @@ from recompyle.rewrite.order import in_order
 __all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore", "with_siblings"]
 
 SCOPES = ("this", "existing", "future")
-HOLD = 0.0005  # seconds of work in a batch after which other threads get a turn
 
 
 class Patch:
@@ -398,12 +397,10 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
 def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
-    since = time.perf_counter()
+    slices = Slices()
     try:
         for function in functions:
-            if time.perf_counter() - since > HOLD:
-                time.sleep(1e-6)  # one of no length would take the lock of the interpreter back before others wake up
-                since = time.perf_counter()
+            slices.next()
             try:
                 _add(patch, [function], future)
             except RecompyleError as refusal:
