@@ -36,7 +36,7 @@ _NUMBERS = (
     (0, Column("calls", "Calls", 10)),
     (0, Column("hits", "Hits", 10)),
     (80, Column("rate", "Hits/s", 8)),
-    (100, Column("last", "Last hit", 8)),
+    (100, Column("last", "Last hit", 9)),
     (120, Column("cost", "Cost", 7)),
     (140, Column("history", "30 s", 30)),
 )
