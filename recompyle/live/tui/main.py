@@ -1,0 +1,287 @@
+"""The main screen: the table, what was said last, and the line where things are typed."""
+
+import math
+import os
+from collections import deque
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Click
+from textual.screen import Screen
+
+from recompyle.live.session import COLUMNS, Session
+from recompyle.live.source import Details
+from recompyle.live.table import printable, shorten
+from recompyle.live.tui import view
+from recompyle.live.tui.canvas import Canvas
+from recompyle.live.tui.keys import TABLE, bindings, help_rows
+from recompyle.live.tui.prompt import Prompt, Question
+from recompyle.live.tui.reader import Reader
+
+__all__ = ["Main"]
+
+KEPT = 5000  # lines of slow runs
+OFFERED = 12  # completions that are listed
+
+
+class Main(Screen[None]):
+    """Draws a session, and does with it what keys and mouse say.
+
+    Parameters:
+        session: the session.
+        unicode: whether the terminal shows more than ASCII.
+    """
+
+    BINDINGS = bindings(TABLE)
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    Main { layout: vertical; overflow: hidden; }
+    Main > #table { height: 1fr; }
+    Main #names { width: 1fr; height: 100%; }
+    Main #numbers { height: 100%; }
+    Main.small > #table, Main.small > #messages, Main.small > Prompt { display: none; }
+    """
+
+    def __init__(self, session: Session, unicode: bool):
+        super().__init__()
+        self._session, self._unicode = session, unicode
+        self._top = 0
+        self._said: list[tuple[str, str]] = []
+        self._table: view.Table | None = None
+        self._header, self._names, self._numbers, self._messages = Canvas(), Canvas(), Canvas(), Canvas()
+        self._names.id, self._numbers.id, self._messages.id = "names", "numbers", "messages"
+        self._prompt = Prompt()
+
+    def compose(self) -> ComposeResult:
+        yield self._header
+        with Horizontal(id="table"):
+            yield self._names
+            yield self._numbers
+        yield self._messages
+        yield self._prompt
+
+    # -- drawing
+
+    def on_mount(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        """Show the session as it is now."""
+        self._take_messages()
+        width, height = self.size
+        small = view.too_small(width, height)
+        self.set_class(small is not None, "small")
+        self._header.show([small or view.header(self._session, width, self._unicode)])
+        if small is not None:
+            return
+        said = view.messages(self._said, width)
+        table = self._table = view.Table(self._session, width, height - 3 - len(said), self._top, self._unicode)
+        self._top = table.top
+        self._numbers.styles.width = table.numbers_width
+        self._names.show(table.left())
+        self._numbers.show(table.right())
+        self._messages.styles.height = len(said)
+        self._messages.show(said)
+        self._prompt.hint(view.hint(width))
+
+    def _take_messages(self) -> None:
+        """What was said since the last look replaces what was said before it."""
+        said = []
+        while self._session.messages:
+            said.append(self._session.messages.popleft())
+        if said:
+            self._said = said
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Show a message."""
+        self._said = [(level, text)]
+        self.draw()
+
+    # -- moving
+
+    def action_move(self, by: int) -> None:
+        self._session.move(by)
+        self.draw()
+
+    def action_page(self, pages: int) -> None:
+        self.action_move(pages * max(1, self._names.size.height - 1))
+
+    def action_first(self) -> None:
+        self._session.select(0)
+        self.draw()
+
+    def action_last(self) -> None:
+        self._session.select(len(self._session.lines))
+        self.draw()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
+
+    def on_click(self, event: Click) -> None:
+        if self._table is None or event.widget not in (self._names, self._numbers):
+            return
+        if event.y == 0:
+            self._sort(self._table.column_at(event.x, event.widget is self._numbers))
+        elif self._top + event.y - 1 < len(self._session.lines):
+            self._session.select(self._top + event.y - 1)
+            self.draw()
+
+    # -- order and filter
+
+    def _sort(self, column: str) -> None:
+        if column == self._session.column:
+            self._session.reverse()
+        else:
+            self._session.sort(column)
+        self.draw()
+
+    def action_sort_next(self, step: int) -> None:
+        """Goes through those columns that are visible."""
+        if self._table is None:
+            return
+        visible = [each.name for each in (*self._table.names, *self._table.numbers)]
+        now = self._session.column
+        self._session.sort(visible[(visible.index(now) + step) % len(visible)] if now in visible else visible[0])
+        self.draw()
+
+    def action_sort_by(self, number: int) -> None:
+        self._session.sort(COLUMNS[number - 1])
+        self.draw()
+
+    def action_reverse(self) -> None:
+        self._session.reverse()
+        self.draw()
+
+    def action_freeze_order(self) -> None:
+        self._session.freeze_order()
+        self.draw()
+
+    def action_type_filter(self) -> None:
+        self._prompt.ask(
+            Question("/", lambda text: None, changed=self._filter, left=self.action_clear_filter)
+        )
+
+    def _filter(self, text: str) -> None:
+        self._session.set_filter(text)
+        self.draw()
+
+    def action_clear_filter(self) -> None:
+        self._filter("")
+
+    # -- numbers
+
+    def action_pause(self) -> None:
+        self._session.pause()
+        self.draw()
+
+    def action_zero(self) -> None:
+        self._session.zero()
+        self.say("numbers from now on; totals are kept")
+
+    def action_faster(self) -> None:
+        self._session.faster()
+        self.draw()
+
+    def action_slower(self) -> None:
+        self._session.slower()
+        self.draw()
+
+    # -- orders
+
+    def action_type_path(self) -> None:
+        self._prompt.ask(
+            Question(">", self._command, complete=self._complete, history=self._session.commands)
+        )
+
+    def _command(self, line: str) -> None:
+        if self._session.command(line) == "quit":
+            self.app.exit()
+        self.draw()
+
+    def _complete(self, typed: str) -> str:
+        # A path that cannot be shown as it is cannot be typed either.
+        offered = [each for each in self._session.complete(typed) if printable(each) == each]
+        common = os.path.commonprefix(offered)
+        if len(offered) > 1:
+            known = max(map(common.rfind, " .:")) + 1
+            more = f", {len(offered) - OFFERED} more" if len(offered) > OFFERED else ""
+            self.say(", ".join(each[known:] for each in offered[:OFFERED]) + more)
+        elif not offered:
+            self.say("no known path begins like that")
+        return common if len(common) > len(typed) else typed
+
+    def action_instrument(self, mode: str) -> None:
+        if self._session.selected is not None:
+            self._session.instrument(self._session.selected, mode)
+
+    def action_restore(self) -> None:
+        if self._session.selected is not None:
+            self._session.restore(self._session.selected)
+
+    def action_restore_all(self) -> None:
+        def answered(text: str) -> None:
+            self._prompt.close()
+            if text.strip().lower() == "y":
+                self._session.restore_all()
+
+        self._prompt.ask(
+            Question(f"restore all, {self._session.totals['on']} on? y or n", answered, changed=answered)
+        )
+
+    # -- other screens
+
+    def action_help(self) -> None:
+        self.app.push_screen(Reader("keys", help_rows, any_key=True))
+
+    def action_details(self) -> None:
+        path = self._session.selected
+        if path is not None:
+            self._session.details(path, lambda shown: self._show_details(path, shown))
+
+    def _show_details(self, path: str, shown: Details) -> None:
+        def rows() -> list[view.Row]:
+            line = next((each for each in self._session.lines if each.path == path), None)
+            return view.details(shown, line, self._unicode)
+
+        self.app.push_screen(Reader(self._short(path), rows))
+
+    def action_profile(self) -> None:
+        path = self._session.selected
+        if path is not None:
+            self._prompt.ask(Question("profile runs from how many ms?", lambda text: self._profile(path, text)))
+
+    def _profile(self, path: str, text: str) -> None:
+        try:
+            limit = float(text)
+        except ValueError:
+            limit = math.nan
+        if not 0 <= limit < math.inf:
+            self.say(f"a number of milliseconds is expected, not {text!r}", "error")
+            return
+        seen: deque[view.Row] = deque(maxlen=KEPT)
+
+        def report(text: str) -> None:
+            seen.extend(((f" {printable(each)}", ""),) for each in text.splitlines())
+            seen.append(())
+
+        asked = self._session.profile(path, limit, report)
+
+        def rows() -> list[view.Row]:
+            if asked.done() and asked.exception() is not None:
+                return [((f" {printable(str(asked.exception()))}", "error"),)]
+            return list(seen) or [((" none so far", "hint"),)]
+
+        def end() -> None:
+            # at once if it has begun, else as soon as it has
+            asked.add_done_callback(lambda asked: None if asked.exception() else asked.result()())
+
+        self.app.push_screen(Reader(f"runs of {limit:g} ms and more: {self._short(path)}", rows, follow=True, closed=end))
+
+    def _short(self, path: str) -> str:
+        return shorten(printable(path), max(20, self.size.width - 32), "…" if self._unicode else "...")

@@ -1,0 +1,99 @@
+"""A screen of text to read: help, details, slow runs."""
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.events import Key
+from textual.screen import Screen
+
+from recompyle.live.tui.canvas import Canvas
+from recompyle.live.tui.keys import READER, bindings
+from recompyle.live.tui.view import Row
+
+__all__ = ["Reader"]
+
+
+class Reader(Screen[None]):
+    """Shows rows, which may become others meanwhile.
+
+    Parameters:
+        title: its first line.
+        rows: gives them; called whenever the screen is drawn.
+        any_key: whether every key closes it.
+        follow: begin at the end, and stay there while rows are added.
+        closed: called when it is closed.
+    """
+
+    BINDINGS = bindings(READER)
+
+    def __init__(
+        self,
+        title: str,
+        rows: Callable[[], Sequence[Row]],
+        *,
+        any_key: bool = False,
+        follow: bool = False,
+        closed: Callable[[], None] = lambda: None,
+    ):
+        super().__init__()
+        self._heading, self._give, self._any_key, self._follow, self._on_closed = title, rows, any_key, follow, closed
+        self._top = 0
+        self._top_line, self._text, self._foot = Canvas(), Canvas(), Canvas()
+        self._text.styles.height = "1fr"
+
+    def compose(self) -> ComposeResult:
+        yield self._top_line
+        yield self._text
+        yield self._foot
+
+    def on_mount(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    @property
+    def _height(self) -> int:
+        return max(1, self.size.height - 2)
+
+    def draw(self) -> None:
+        """Show the rows as they are now."""
+        rows = self._give()
+        last = max(0, len(rows) - self._height)
+        self._top = last if self._follow else min(self._top, last)
+        shown = rows[self._top : self._top + self._height]
+        self._top_line.show([((f" {self._heading}", "head"),)])
+        self._text.show(shown)
+        place = "" if len(shown) == len(rows) else f"   {self._top + 1} to {self._top + len(shown)} of {len(rows)}"
+        self._foot.show([((" any key closes" if self._any_key else f" Esc closes{place}", "hint"),)])
+
+    def action_scroll(self, by: int) -> None:
+        last = max(0, len(self._give()) - self._height)
+        self._top = max(0, min(self._top + by, last))
+        self._follow = self._follow and self._top == last
+        self.draw()
+
+    def action_page(self, pages: int) -> None:
+        self.action_scroll(pages * self._height)
+
+    def action_first(self) -> None:
+        self.action_scroll(-self._top)
+
+    def action_last(self) -> None:
+        self.action_scroll(len(self._give()))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_scroll(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_scroll(-3)
+
+    def on_key(self, event: Key) -> None:
+        if self._any_key:
+            event.stop()
+            event.prevent_default()
+            self.action_close()
+
+    def action_close(self) -> None:
+        self.dismiss()
+        self._on_closed()
