@@ -16,7 +16,7 @@ from textual.timer import Timer
 from recompyle.live.session import Session
 from recompyle.live.table import is_unicode
 from recompyle.live.tui.canvas import Colourless
-from recompyle.live.tui.keys import EVERYWHERE, bindings
+from recompyle.live.tui.keys import EVERYWHERE
 from recompyle.live.tui.main import Main
 from recompyle.live.tui.reader import Reader
 
@@ -46,7 +46,7 @@ class Live(App[str]):
         failed: what the watched program raised.
     """
 
-    BINDINGS = bindings(EVERYWHERE, everywhere=True)
+    BINDINGS = list(EVERYWHERE)
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
     CSS = "Screen { background: ansi_default; color: ansi_default; }"
@@ -129,9 +129,6 @@ class Live(App[str]):
 
     def action_leave(self) -> None:
         self.exit()
-
-    def action_detach(self) -> None:
-        self.exit("detach")
 
     def action_redraw(self) -> None:
         self.screen.refresh()

@@ -6,7 +6,7 @@ from collections import deque
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import Click
+from textual.events import Click, Key, Paste
 from textual.screen import Screen
 
 from recompyle.live.session import COLUMNS, Session
@@ -14,7 +14,7 @@ from recompyle.live.source import Details
 from recompyle.live.table import printable, shorten
 from recompyle.live.tui import view
 from recompyle.live.tui.canvas import Canvas
-from recompyle.live.tui.keys import TABLE, bindings, help_rows
+from recompyle.live.tui.keys import TABLE, act, help_rows
 from recompyle.live.tui.prompt import Prompt, Question
 from recompyle.live.tui.reader import Reader
 
@@ -32,8 +32,6 @@ class Main(Screen[None]):
         unicode: whether the terminal shows more than ASCII.
     """
 
-    BINDINGS = bindings(TABLE)
-    AUTO_FOCUS = ""
     DEFAULT_CSS = """
     Main { layout: vertical; overflow: hidden; }
     Main > #table { height: 1fr; }
@@ -45,7 +43,8 @@ class Main(Screen[None]):
     def __init__(self, session: Session, unicode: bool):
         super().__init__()
         self._session, self._unicode = session, unicode
-        self._top = 0
+        self._top, self._height = 0, 1  # what is visible of the lines
+        self._cursor: str | None = None  # where it was when the screen was drawn
         self._said: list[tuple[str, str]] = []
         self._table: view.Table | None = None
         self._header, self._names, self._numbers, self._messages = Canvas(), Canvas(), Canvas(), Canvas()
@@ -66,6 +65,10 @@ class Main(Screen[None]):
         self.draw()
 
     def on_resize(self) -> None:
+        self._cursor = None
+        self.draw()
+
+    def on_screen_resume(self) -> None:
         self.draw()
 
     def draw(self) -> None:
@@ -78,7 +81,11 @@ class Main(Screen[None]):
         if small is not None:
             return
         said = view.messages(self._said, width)
-        table = self._table = view.Table(self._session, width, height - 3 - len(said), self._top, self._unicode)
+        self._height = height - 3 - len(said)
+        if self._session.selected != self._cursor:
+            self._cursor = self._session.selected
+            self._top = view.scrolled(self._top, self._session.index or 0, self._height)
+        table = self._table = view.Table(self._session, width, self._height, self._top, self._unicode)
         self._top = table.top
         self._numbers.styles.width = table.numbers_width
         self._names.show(table.left())
@@ -96,113 +103,142 @@ class Main(Screen[None]):
             self._said = said
 
     def say(self, text: str, level: str = "info") -> None:
-        """Show a message."""
+        """Show a message instead of those before."""
         self._said = [(level, text)]
+
+    # -- keys
+
+    def on_key(self, event: Key) -> None:
+        event.stop()
+        if isinstance(self.app.screen, Reader):  # it was opened while this key was on its way
+            self.app.screen.press(event)
+        elif self._prompt.question is not None:
+            self._prompt.press(event.key, event.character)
+        else:
+            act(self, TABLE, event.key)
         self.draw()
+
+    def on_paste(self, event: Paste) -> None:
+        event.stop()
+        if self._prompt.question is not None and event.text:
+            self._prompt.insert(event.text.splitlines()[0])
+
+    def do_quit(self) -> None:
+        self.app.exit()
+
+    def do_detach(self) -> None:
+        self.app.exit("detach")
 
     # -- moving
 
-    def action_move(self, by: int) -> None:
-        self._session.move(by)
-        self.draw()
+    @property
+    def _out_of_view(self) -> bool:
+        """Whether the cursor is, because the order has changed."""
+        at = self._session.index
+        return at is not None and not self._top <= at < self._top + self._height
 
-    def action_page(self, pages: int) -> None:
-        self.action_move(pages * max(1, self._names.size.height - 1))
+    def do_move(self, by: int) -> None:
+        if self._out_of_view:
+            self._session.select(self._top if by > 0 else self._top + self._height - 1)
+        else:
+            self._session.move(by)
 
-    def action_first(self) -> None:
+    def do_page(self, pages: int) -> None:
+        self.do_move(pages * self._height)
+
+    def do_first(self) -> None:
+        self._top = 0
         self._session.select(0)
-        self.draw()
 
-    def action_last(self) -> None:
+    def do_last(self) -> None:
+        self._top = len(self._session.lines)
         self._session.select(len(self._session.lines))
-        self.draw()
 
     def on_mouse_scroll_down(self) -> None:
-        self.action_move(3)
+        self.do_move(3)
+        self.draw()
 
     def on_mouse_scroll_up(self) -> None:
-        self.action_move(-3)
+        self.do_move(-3)
+        self.draw()
 
     def on_click(self, event: Click) -> None:
-        if self._table is None or event.widget not in (self._names, self._numbers):
+        x, y = event.screen_x, event.screen_y - 2
+        if self._table is None or not -1 <= y < self._height:
             return
-        if event.y == 0:
-            self._sort(self._table.column_at(event.x, event.widget is self._numbers))
-        elif self._top + event.y - 1 < len(self._session.lines):
-            self._session.select(self._top + event.y - 1)
-            self.draw()
+        if y == -1:
+            names = self.size.width - self._table.numbers_width
+            self._sort(self._table.column_at(x - names if x >= names else x, right=x >= names))
+        elif self._top + y < len(self._session.lines):
+            self._session.select(self._top + y)
+        self.draw()
 
     # -- order and filter
 
     def _sort(self, column: str) -> None:
         if column == self._session.column:
-            self._session.reverse()
+            self.do_reverse()
         else:
-            self._session.sort(column)
-        self.draw()
+            self._sorted_by(column)
 
-    def action_sort_next(self, step: int) -> None:
+    def _sorted_by(self, column: str) -> None:
+        self._session.sort(column)
+        self._top = 0  # the cursor stays on its function; what is wanted now is what comes first
+
+    def do_sort_next(self, step: int) -> None:
         """Goes through those columns that are visible."""
         if self._table is None:
             return
         visible = [each.name for each in (*self._table.names, *self._table.numbers)]
         now = self._session.column
-        self._session.sort(visible[(visible.index(now) + step) % len(visible)] if now in visible else visible[0])
-        self.draw()
+        self._sorted_by(visible[(visible.index(now) + step) % len(visible)] if now in visible else visible[0])
 
-    def action_sort_by(self, number: int) -> None:
-        self._session.sort(COLUMNS[number - 1])
-        self.draw()
+    def do_sort_by(self, number: int) -> None:
+        self._sorted_by(COLUMNS[number - 1])
 
-    def action_reverse(self) -> None:
+    def do_reverse(self) -> None:
         self._session.reverse()
-        self.draw()
+        self._top = 0
 
-    def action_freeze_order(self) -> None:
+    def do_freeze_order(self) -> None:
         self._session.freeze_order()
-        self.draw()
 
-    def action_type_filter(self) -> None:
+    def do_type_filter(self) -> None:
         self._prompt.ask(
-            Question("/", lambda text: None, changed=self._filter, left=self.action_clear_filter)
+            Question("/", lambda text: None, changed=self._filter, left=self.do_clear_filter)
         )
 
     def _filter(self, text: str) -> None:
         self._session.set_filter(text)
-        self.draw()
 
-    def action_clear_filter(self) -> None:
+    def do_clear_filter(self) -> None:
         self._filter("")
 
     # -- numbers
 
-    def action_pause(self) -> None:
+    def do_pause(self) -> None:
         self._session.pause()
-        self.draw()
 
-    def action_zero(self) -> None:
+    def do_zero(self) -> None:
         self._session.zero()
         self.say("numbers from now on; totals are kept")
 
-    def action_faster(self) -> None:
+    def do_faster(self) -> None:
         self._session.faster()
-        self.draw()
 
-    def action_slower(self) -> None:
+    def do_slower(self) -> None:
         self._session.slower()
-        self.draw()
 
     # -- orders
 
-    def action_type_path(self) -> None:
+    def do_type_path(self) -> None:
         self._prompt.ask(
             Question(">", self._command, complete=self._complete, history=self._session.commands)
         )
 
     def _command(self, line: str) -> None:
         if self._session.command(line) == "quit":
-            self.app.exit()
-        self.draw()
+            self.do_quit()
 
     def _complete(self, typed: str) -> str:
         # A path that cannot be shown as it is cannot be typed either.
@@ -216,15 +252,23 @@ class Main(Screen[None]):
             self.say("no known path begins like that")
         return common if len(common) > len(typed) else typed
 
-    def action_instrument(self, mode: str) -> None:
-        if self._session.selected is not None:
-            self._session.instrument(self._session.selected, mode)
+    def _chosen(self) -> str | None:
+        """The path under the cursor. If that is out of view it is shown, and nothing is done to it yet."""
+        if self._out_of_view:
+            self._cursor = None
+            self.say("the cursor was out of view, here it is")
+            return None
+        return self._session.selected
 
-    def action_restore(self) -> None:
-        if self._session.selected is not None:
-            self._session.restore(self._session.selected)
+    def do_instrument(self, mode: str) -> None:
+        if (path := self._chosen()) is not None:
+            self._session.instrument(path, mode)
 
-    def action_restore_all(self) -> None:
+    def do_restore(self) -> None:
+        if (path := self._chosen()) is not None:
+            self._session.restore(path)
+
+    def do_restore_all(self) -> None:
         def answered(text: str) -> None:
             self._prompt.close()
             if text.strip().lower() == "y":
@@ -236,12 +280,11 @@ class Main(Screen[None]):
 
     # -- other screens
 
-    def action_help(self) -> None:
+    def do_help(self) -> None:
         self.app.push_screen(Reader("keys", help_rows, any_key=True))
 
-    def action_details(self) -> None:
-        path = self._session.selected
-        if path is not None:
+    def do_details(self) -> None:
+        if (path := self._chosen()) is not None:
             self._session.details(path, lambda shown: self._show_details(path, shown))
 
     def _show_details(self, path: str, shown: Details) -> None:
@@ -251,9 +294,8 @@ class Main(Screen[None]):
 
         self.app.push_screen(Reader(self._short(path), rows))
 
-    def action_profile(self) -> None:
-        path = self._session.selected
-        if path is not None:
+    def do_profile(self) -> None:
+        if (path := self._chosen()) is not None:
             self._prompt.ask(Question("profile runs from how many ms?", lambda text: self._profile(path, text)))
 
     def _profile(self, path: str, text: str) -> None:

@@ -3,12 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal
-from textual.events import Blur
-from textual.widgets import Input
-
+from recompyle.live.table import printable, width_of
 from recompyle.live.tui.canvas import Canvas
 from recompyle.live.tui.view import Row
 
@@ -36,108 +31,99 @@ class Question:
     history: Sequence[str] = ()
 
 
-class Typed(Input):
-    """The text itself; keys that Textual uses otherwise belong to the question here."""
-
-    BINDINGS = [
-        Binding("tab", "complete", show=False),
-        Binding("up", "recall(-1)", show=False),
-        Binding("down", "recall(1)", show=False),
-        Binding("escape", "leave", show=False),
-    ]
-    DEFAULT_CSS = """
-    Typed, Typed:focus { border: none; padding: 0; height: 1; background: ansi_default; color: ansi_default; background-tint: transparent; }
-    Typed > .input--cursor { background: ansi_default; color: ansi_default; text-style: reverse; }
-    """
+class Prompt(Canvas):
+    """Shows hints until something is asked, then the text with its cursor."""
 
     question: Question | None = None
-    recalled = 0  # how far back in the history
-
-    def on_mount(self) -> None:
-        self.cursor_blink = False  # a blinking cursor would be drawn for ever
-        self.select_on_focus = False
-
-    def ask(self, question: Question) -> None:
-        """Begin with an empty text."""
-        self.question, self.recalled = None, 0
-        self.value = ""
-        self.question = question
-        self.focus()
-
-    def action_complete(self) -> None:
-        if self.question is not None and self.question.complete is not None:
-            self._put(self.question.complete(self.value))
-
-    def action_recall(self, by: int) -> None:
-        history = () if self.question is None else self.question.history
-        self.recalled = max(-len(history), min(0, self.recalled + by))
-        self._put(history[self.recalled] if self.recalled else "")
-
-    def action_leave(self) -> None:
-        question = self.question
-        self.screen.query_one(Prompt).close()
-        if question is not None and question.left is not None:
-            question.left()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if self.question is not None and self.question.changed is not None:
-            self.question.changed(event.value)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        question = self.question
-        self.screen.query_one(Prompt).close()
-        if question is not None:
-            question.entered(event.value)
-
-    def on_blur(self, event: Blur) -> None:
-        # by a click elsewhere, or because the window lost the focus: in the latter case it comes back
-        if self.app.app_focus:
-            self.screen.query_one(Prompt).close()
-
-    def _put(self, text: str) -> None:
-        self.value = text
-        self.cursor_position = len(text)
-
-
-class Prompt(Horizontal):
-    """Shows hints until something is asked."""
-
-    DEFAULT_CSS = """
-    Prompt { height: 1; }
-    Prompt > Typed { display: none; width: 1fr; }
-    Prompt.asking > Typed { display: block; }
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._before, self._typed = Canvas(), Typed()
-
-    def compose(self) -> ComposeResult:
-        yield self._before
-        yield self._typed
-
-    @property
-    def asking(self) -> bool:
-        """Whether something is being typed."""
-        return self.has_class("asking")
+    _text = ""
+    _at = 0  # where the cursor is
+    _back = 0  # how far back in the history
 
     def hint(self, row: Row) -> None:
         """Show something as long as nothing is asked."""
-        if not self.asking:
-            self._sign([row], None)
+        if self.question is None:
+            self.show([row])
 
     def ask(self, question: Question) -> None:
         """Let something be typed."""
-        self.add_class("asking")
-        self._sign([((f" {question.sign} ", "title"),)], len(question.sign) + 2)
-        self._typed.ask(question)
+        self.question, self._back = question, 0
+        self._text, self._at = "", 0
+        self._draw()
+
+    def insert(self, text: str) -> None:
+        """Take in characters at the cursor."""
+        self._put(self._text[: self._at] + text + self._text[self._at :], self._at + len(text))
+
+    def press(self, key: str, character: str | None) -> None:
+        """Take in a key.
+
+        Parameters:
+            key: Textual's name of it.
+            character: what it types; None if nothing.
+        """
+        if character is not None and character.isprintable():
+            self.insert(character)
+            return
+        text, at = self._text, self._at
+        match key:
+            case "enter" | "escape":
+                self._end(key == "enter")
+            case "tab":
+                if self.question is not None and self.question.complete is not None:
+                    self._put(self.question.complete(text))
+            case "up" | "down":
+                self._recall(-1 if key == "up" else 1)
+            case "left" | "right":
+                self._put(text, at + (1 if key == "right" else -1))
+            case "home" | "ctrl+a":
+                self._put(text, 0)
+            case "end" | "ctrl+e":
+                self._put(text)
+            case "backspace":
+                self._put(text[: max(0, at - 1)] + text[at:], at - 1)
+            case "delete" | "ctrl+d":
+                self._put(text[:at] + text[at + 1 :], at)
+            case "ctrl+u":
+                self._put(text[at:], 0)
+            case "ctrl+k":
+                self._put(text[:at])
+            case "ctrl+w":
+                start = max(map(text[:at].rstrip(" .:").rfind, " .:")) + 1
+                self._put(text[:start] + text[at:], start)
+
+    def on_resize(self) -> None:
+        self._draw()
 
     def close(self) -> None:
-        """Show hints again."""
-        self._typed.question = None
-        self.remove_class("asking")
-        self.screen.set_focus(None)
+        """Ask no longer."""
+        self.question = None
+        self.show([()])
 
-    def _sign(self, rows: list[Row], width: int | None) -> None:
-        self._before.styles.width = "1fr" if width is None else width
-        self._before.show(rows)
+    def _end(self, entered: bool) -> None:
+        question, text = self.question, self._text
+        self.close()
+        if question is not None and entered:
+            question.entered(text)
+        elif question is not None and question.left is not None:
+            question.left()
+
+    def _recall(self, by: int) -> None:
+        history = () if self.question is None else self.question.history
+        self._back = max(-len(history), min(0, self._back + by))
+        self._put(history[self._back] if self._back else "")
+
+    def _put(self, text: str, at: int | None = None) -> None:
+        before, self._text = self._text, text
+        self._at = len(text) if at is None else max(0, min(at, len(text)))
+        self._draw()
+        if text != before and self.question is not None and self.question.changed is not None:
+            self.question.changed(text)
+
+    def _draw(self) -> None:
+        if self.question is None:
+            return
+        sign = f" {self.question.sign} "
+        left, under, right = self._text[: self._at], self._text[self._at : self._at + 1] or " ", self._text[self._at + 1 :]
+        while left and width_of(sign) + width_of(printable(left)) >= self.size.width:
+            left = left[1:]
+        self.show([((sign, "title"), (printable(left), ""), (printable(under), "selected"), (printable(right), ""))])

@@ -7,7 +7,7 @@ from textual.events import Key
 from textual.screen import Screen
 
 from recompyle.live.tui.canvas import Canvas
-from recompyle.live.tui.keys import READER, bindings
+from recompyle.live.tui.keys import READER, act
 from recompyle.live.tui.view import Row
 
 __all__ = ["Reader"]
@@ -23,8 +23,6 @@ class Reader(Screen[None]):
         follow: begin at the end, and stay there while rows are added.
         closed: called when it is closed.
     """
-
-    BINDINGS = bindings(READER)
 
     def __init__(
         self,
@@ -67,33 +65,38 @@ class Reader(Screen[None]):
         place = "" if len(shown) == len(rows) else f"   {self._top + 1} to {self._top + len(shown)} of {len(rows)}"
         self._foot.show([((" any key closes" if self._any_key else f" Esc closes{place}", "hint"),)])
 
-    def action_scroll(self, by: int) -> None:
+    def do_scroll(self, by: int) -> None:
         last = max(0, len(self._give()) - self._height)
         self._top = max(0, min(self._top + by, last))
         self._follow = self._follow and self._top == last
         self.draw()
 
-    def action_page(self, pages: int) -> None:
-        self.action_scroll(pages * self._height)
+    def do_page(self, pages: int) -> None:
+        self.do_scroll(pages * self._height)
 
-    def action_first(self) -> None:
-        self.action_scroll(-self._top)
+    def do_first(self) -> None:
+        self.do_scroll(-self._top)
 
-    def action_last(self) -> None:
-        self.action_scroll(len(self._give()))
+    def do_last(self) -> None:
+        self.do_scroll(len(self._give()))
 
     def on_mouse_scroll_down(self) -> None:
-        self.action_scroll(3)
+        self.do_scroll(3)
 
     def on_mouse_scroll_up(self) -> None:
-        self.action_scroll(-3)
+        self.do_scroll(-3)
 
     def on_key(self, event: Key) -> None:
-        if self._any_key:
-            event.stop()
-            event.prevent_default()
-            self.action_close()
+        event.stop()
+        self.press(event)
 
-    def action_close(self) -> None:
+    def press(self, event: Key) -> None:
+        """Do what a key stands for."""
+        if self._any_key:
+            self.do_close()
+        else:
+            act(self, READER, event.key)
+
+    def do_close(self) -> None:
         self.dismiss()
         self._on_closed()

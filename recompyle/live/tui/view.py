@@ -9,7 +9,7 @@ from recompyle.live.table import (
     MIN_HEIGHT, MIN_WIDTH, Column, columns_for, fit, glyph, printable, shorten, text_of, width_of,
 )
 
-__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "too_small"]
+__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small"]
 
 Cell = tuple[str, str]  # text, and the name of its style
 Row = tuple[Cell, ...]
@@ -50,13 +50,18 @@ def marker(session: Session, unicode: bool) -> str:
     return ("▲▼" if unicode else "^v")[session.descending]
 
 
+def scrolled(top: int, at: int, height: int) -> int:
+    """The first visible line that makes another line visible, as near as can be to what it was."""
+    return max(min(top, at), at - height + 1)
+
+
 class Table:
     """What part of the lines is visible, in which columns.
 
     Parameters:
         width: of both halves, in cells.
         height: without the heading.
-        top: the first visible line.
+        top: the first visible line, if there are enough.
         unicode: whether more than ASCII can be shown.
     """
 
@@ -64,9 +69,7 @@ class Table:
         self._session, self._unicode = session, unicode
         columns = columns_for(width)
         self.names, self.numbers = columns[:2], columns[2:]
-        at = session.index or 0
-        top = max(min(top, at), at - height + 1, 0)
-        self.top = min(top, max(0, len(session.lines) - height))
+        self.top = max(0, min(top, len(session.lines) - height))
         self._lines = session.lines[self.top : self.top + height]
 
     @property
