@@ -21,7 +21,7 @@ from pathlib import Path
 from recompyle.errors import NotRewritable
 from recompyle.live.session import Session
 
-LIMIT = 60.0  # seconds after which a wait is given up: ends a hang, proves nothing
+LIMIT = float(__import__("os").environ.get("TLIM", "60"))  # seconds after which a wait is given up: ends a hang, proves nothing
 
 
 def row(path, **changes):
@@ -185,13 +185,14 @@ class Terminal:
         arguments: of Python.
         size: columns and rows.
         environment: changes to the environment; None takes a variable out.
+        inherited: descriptors that it gets, too.
 
     Attributes:
         got: all bytes that it has written.
         before: the terminal's settings before it was started.
     """
 
-    def __init__(self, *arguments, size=(80, 24), environment=()):
+    def __init__(self, *arguments, size=(80, 24), environment=(), inherited=()):
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(self.slave)
@@ -203,7 +204,7 @@ class Terminal:
             held.pop(name, None)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", STARTER, *arguments],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave, env=held, start_new_session=True, close_fds=True,
+            stdin=self.slave, stdout=self.slave, stderr=self.slave, env=held, start_new_session=True, pass_fds=inherited,
         )  # fmt: skip
 
     def __enter__(self):

@@ -166,4 +166,4 @@ def _ago(seconds: float) -> str:
 def _bars(values: Sequence[float], unicode: bool) -> str:
     signs = BARS if unicode else ASCII_BARS
     most = max(values, default=0) or 1
-    return "".join(signs[min(len(signs) - 1, int(value / most * len(signs)))] for value in values)
+    return "".join(signs[min(len(signs) - 1, int(value / most * len(signs)))] if value else " " for value in values)

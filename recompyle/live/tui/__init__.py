@@ -1,6 +1,6 @@
 """The terminal screen of a session, on Textual: the extra ``recompyle[tui]``.
 
-`view` says what is shown, `canvas` draws it, `main` and `reader` are the screens, `keys` names the keys, and `app` runs it
+`view` says what is shown, `canvas` draws it, `main` and `reader` are the pages, `keys` names the keys, and `app` runs it
 all.
 """
 

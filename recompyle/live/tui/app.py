@@ -18,7 +18,7 @@ from recompyle.live.table import is_unicode
 from recompyle.live.tui.canvas import Colourless
 from recompyle.live.tui.keys import EVERYWHERE
 from recompyle.live.tui.main import Main
-from recompyle.live.tui.reader import Reader
+from recompyle.live.tui.page import Page
 
 __all__ = ["Live"]
 
@@ -107,7 +107,7 @@ class Live(App[str]):
         self._draw()
 
     def _draw(self) -> None:
-        if isinstance(self.screen, (Main, Reader)):
+        if isinstance(self.screen, Page):
             self.screen.draw()
 
     async def _run_program(self, run: Callable[[float], None]) -> None:

@@ -21,7 +21,6 @@ __all__ = ["Canvas", "Colourless"]
 STYLES = {
     "": Style(),
     "head": Style(bold=True),
-    "flag": Style(bold=True, color="yellow"),
     "title": Style(bold=True),
     "hint": Style(dim=True),
     "info": Style(),

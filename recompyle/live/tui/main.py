@@ -7,7 +7,6 @@ from collections import deque
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Click, Key, Paste
-from textual.screen import Screen
 
 from recompyle.live.session import COLUMNS, Session
 from recompyle.live.source import Details
@@ -15,6 +14,7 @@ from recompyle.live.table import printable, shorten
 from recompyle.live.tui import view
 from recompyle.live.tui.canvas import Canvas
 from recompyle.live.tui.keys import TABLE, act, help_rows
+from recompyle.live.tui.page import Page
 from recompyle.live.tui.prompt import Prompt, Question
 from recompyle.live.tui.reader import Reader
 
@@ -24,7 +24,7 @@ KEPT = 5000  # lines of slow runs
 OFFERED = 12  # completions that are listed
 
 
-class Main(Screen[None]):
+class Main(Page):
     """Draws a session, and does with it what keys and mouse say.
 
     Parameters:
@@ -72,7 +72,6 @@ class Main(Screen[None]):
         self.draw()
 
     def draw(self) -> None:
-        """Show the session as it is now."""
         self._take_messages()
         width, height = self.size
         small = view.too_small(width, height)
@@ -108,11 +107,8 @@ class Main(Screen[None]):
 
     # -- keys
 
-    def on_key(self, event: Key) -> None:
-        event.stop()
-        if isinstance(self.app.screen, Reader):  # it was opened while this key was on its way
-            self.app.screen.press(event)
-        elif self._prompt.question is not None:
+    def press(self, event: Key) -> None:
+        if self._prompt.question is not None:
             self._prompt.press(event.key, event.character)
         else:
             act(self, TABLE, event.key)

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.events import Key
-from textual.screen import Screen
 
 from recompyle.live.tui.canvas import Canvas
 from recompyle.live.tui.keys import READER, act
+from recompyle.live.tui.page import Page
 from recompyle.live.tui.view import Row
 
 __all__ = ["Reader"]
 
 
-class Reader(Screen[None]):
+class Reader(Page):
     """Shows rows, which may become others meanwhile.
 
     Parameters:
@@ -55,7 +55,6 @@ class Reader(Screen[None]):
         return max(1, self.size.height - 2)
 
     def draw(self) -> None:
-        """Show the rows as they are now."""
         rows = self._give()
         last = max(0, len(rows) - self._height)
         self._top = last if self._follow else min(self._top, last)
@@ -86,12 +85,7 @@ class Reader(Screen[None]):
     def on_mouse_scroll_up(self) -> None:
         self.do_scroll(-3)
 
-    def on_key(self, event: Key) -> None:
-        event.stop()
-        self.press(event)
-
     def press(self, event: Key) -> None:
-        """Do what a key stands for."""
         if self._any_key:
             self.do_close()
         else:

@@ -30,19 +30,24 @@ def header(session: Session, width: int, unicode: bool) -> Row:
     right = f"{totals['on']} on / {session.count} "
     if totals["pending"]:
         right = f"{totals['pending']} pending, {right}"
-    left = f" recompyle live   pid {source.pid}   python {source.python}   {session.hz} Hz"
+    parts = {"title": "recompyle live", "pid": f"pid {source.pid}", "python": f"python {source.python}"}
+    flags = [f"{session.hz} Hz"]
     if session.column not in [each.name for each in columns_for(width)]:
-        left += f"   by {session.column}{marker(session, unicode)}"
-    flags = [
-        *(["gone"] if session.gone is not None else []),
-        *(["frozen"] if session.paused else []),
-        *(["order frozen"] if session.order_frozen else []),
-        *([f"filter: {printable(session.filter)}"] if session.filter else []),
-    ]
-    room = width - width_of(right) - 1
-    left = shorten(left, room, "")
-    flagged = shorten("".join(f"   {each}" for each in flags), room - width_of(left), "")
-    return ((left, "head"), (fit(flagged, room + 1 - width_of(left)), "flag"), (right, "head"))
+        flags.append(f"by {session.column}{marker(session, unicode)}")
+    if session.gone is not None:
+        flags.append("gone")
+    if session.paused:
+        flags.append("frozen")
+    if session.order_frozen:
+        flags.append("order frozen")
+    if session.filter:
+        flags.append(f"filter: {printable(session.filter)}")
+    room = width - width_of(right)
+    for least in ("title", "python", "pid"):
+        if sum(width_of(each) + 3 for each in (*parts.values(), *flags)) > room:
+            del parts[least]
+    left = " " + "   ".join((*parts.values(), *flags))
+    return ((fit(shorten(left, room, ""), room), "head"), (right, "head"))
 
 
 def marker(session: Session, unicode: bool) -> str:
