@@ -21,15 +21,15 @@ from pathlib import Path
 from recompyle.errors import NotRewritable
 from recompyle.live.session import Session
 
-LIMIT = float(__import__("os").environ.get("TLIM", "60"))  # seconds after which a wait is given up: ends a hang, proves nothing
+LIMIT = 60.0  # seconds after which a wait is given up: ends a hang, proves nothing
 
 
 def row(path, **changes):
     """A row as of the format, of a function that is off."""
     base = {
-        "path": path, "aliases": [], "kind": "function", "flavor": "plain", "owner": path.split(":")[0], "file": "/app/x.py",
-        "line": 1, "state": "off", "mode": None, "calls": None, "hits": 0, "rate": None, "last_hit_ms": None, "in_flight": 0,
-        "slot": None, "engine": "code", "notes": [], "error": None,
+        "path": path, "aliases": [], "kind": "function", "flavor": "plain", "owner": path.split(":")[0],
+        "file": "/app/x.py", "line": 1, "state": "off", "mode": None, "calls": None, "hits": 0, "rate": None,
+        "last_hit_ms": None, "in_flight": 0, "slot": None, "engine": "code", "notes": [], "error": None,
     }  # fmt: skip
     return {**base, **changes}
 
@@ -86,7 +86,8 @@ class Scripted:
 
     def restore_all(self):
         self.orders.append(("restore_all",))
-        return answer(lambda: [self._turn(path, "off", None) for path, each in self.held.items() if each["state"] == "on"])
+        on = [path for path, each in self.held.items() if each["state"] == "on"]
+        return answer(lambda: [self._turn(path, "off", None) for path in on])
 
     def details(self, path):
         self.orders.append(("details", path))
@@ -204,7 +205,8 @@ class Terminal:
             held.pop(name, None)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", STARTER, *arguments],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave, env=held, start_new_session=True, pass_fds=inherited,
+            stdin=self.slave, stdout=self.slave, stderr=self.slave, env=held, start_new_session=True,
+            pass_fds=inherited,
         )  # fmt: skip
 
     def __enter__(self):
@@ -281,8 +283,8 @@ class Tmux:
     def __init__(self, folder, *arguments, size=(80, 24), environment=()):
         self._socket = str(Path(folder) / "tmux")
         command = [
-            "env", "-u", "NO_COLOR", "PYTHONUTF8=1", *(f"{name}={value}" for name, value in dict(environment).items()),
-            sys.executable, "-P", *arguments,
+            "env", "-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES", "PYTHONUTF8=1",
+            *(f"{name}={value}" for name, value in dict(environment).items()), sys.executable, "-P", *arguments,
         ]  # fmt: skip
         self.run("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)
 

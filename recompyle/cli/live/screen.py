@@ -8,7 +8,7 @@ __all__ = ["screen"]
 
 
 def screen() -> ModuleType | None:
-    """`recompyle.live.tui`; None where a screen cannot be drawn, or where what it needs is not installed, which is said."""
+    """`recompyle.live.tui`, or None where no screen can be drawn. Says so if all that is missing is the extra."""
     # The screen is drawn on the standard error; a dumb terminal understands none of it.
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") in ("", "dumb"):
         return None

@@ -1,7 +1,6 @@
 """The terminal screen of a session, on Textual: the extra ``recompyle[tui]``.
 
-`view` says what is shown, `canvas` draws it, `main` and `reader` are the pages, `keys` names the keys, and `app` runs it
-all.
+`view` says what is shown, `canvas` draws it, `main` and `reader` are pages, `keys` names the keys, `app` runs it all.
 """
 
 from collections.abc import Callable

@@ -6,8 +6,10 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import ClassVar, TextIO
 
 from textual.app import App
+from textual.binding import BindingType
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -46,7 +48,7 @@ class Live(App[str]):
         failed: what the watched program raised.
     """
 
-    BINDINGS = list(EVERYWHERE)
+    BINDINGS: ClassVar[list[BindingType]] = list(EVERYWHERE)
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
     CSS = "Screen { background: ansi_default; color: ansi_default; }"
@@ -98,7 +100,7 @@ class Live(App[str]):
             if self._sampling is not None:
                 self._sampling.stop()
             self._sampling = self.set_interval(1 / self._hz, self.sample)
-        if self.is_headless or _takes_more(sys.__stderr__.fileno()):
+        if self.is_headless or _takes_more(sys.__stderr__):
             self.session.refresh()
             self._draw()
 
@@ -134,6 +136,6 @@ class Live(App[str]):
         self.screen.refresh()
 
 
-def _takes_more(descriptor: int) -> bool:
+def _takes_more(terminal: TextIO | None) -> bool:
     """Whether a terminal accepts output at once."""
-    return bool(select.select([], [descriptor], [], 0)[1])
+    return terminal is not None and bool(select.select([], [terminal], [], 0)[1])

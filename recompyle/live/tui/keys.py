@@ -1,7 +1,7 @@
 """Which key does what: what is done and what the help says come of one table.
 
-Screens look keys up themselves, in the order in which they were typed. Textual's bindings would wait for the key to travel
-to the focused widget and back, and a fast typist's next key overtakes it there.
+Pages look keys up themselves, in the order in which they were typed. Textual's bindings would wait for a key to go to
+the focused widget and back, and a fast typist's next key would overtake it.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 
 TABLE = (
-    Key("a colon", "type_path", None, "a  :", "type a path; Tab completes, Enter instruments, Up and Down: history, Esc leaves"),
+    Key("a colon", "type_path", None, "a  :", "type a path; Tab completes, Enter instruments, Up and Down recall"),
     Key("enter i", "instrument", "counter", "Enter  i", "instrument the selected function: count its calls"),
     Key("I", "instrument", "hook", "I", "instrument it in hook mode"),
     Key("u", "restore", None, "u", "restore it"),

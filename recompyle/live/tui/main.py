@@ -1,7 +1,6 @@
 """The main screen: the table, what was said last, and the line where things are typed."""
 
 import math
-import os
 from collections import deque
 
 from textual.app import ComposeResult
@@ -239,7 +238,7 @@ class Main(Page):
     def _complete(self, typed: str) -> str:
         # A path that cannot be shown as it is cannot be typed either.
         offered = [each for each in self._session.complete(typed) if printable(each) == each]
-        common = os.path.commonprefix(offered)
+        common = _common(offered)
         if len(offered) > 1:
             known = max(map(common.rfind, " .:")) + 1
             more = f", {len(offered) - OFFERED} more" if len(offered) > OFFERED else ""
@@ -292,7 +291,8 @@ class Main(Page):
 
     def do_profile(self) -> None:
         if (path := self._chosen()) is not None:
-            self._prompt.ask(Question("profile runs from how many ms?", lambda text: self._profile(path, text)))
+            ask = Question("profile runs from how many ms?", lambda text: self._profile(path, text))
+            self._prompt.ask(ask)
 
     def _profile(self, path: str, text: str) -> None:
         try:
@@ -319,7 +319,17 @@ class Main(Page):
             # at once if it has begun, else as soon as it has
             asked.add_done_callback(lambda asked: None if asked.exception() else asked.result()())
 
-        self.app.push_screen(Reader(f"runs of {limit:g} ms and more: {self._short(path)}", rows, follow=True, closed=end))
+        title = f"runs of {limit:g} ms and more: {self._short(path)}"
+        self.app.push_screen(Reader(title, rows, follow=True, closed=end))
 
     def _short(self, path: str) -> str:
         return shorten(printable(path), max(20, self.size.width - 32), "…" if self._unicode else "...")
+
+
+def _common(texts: list[str]) -> str:
+    """What sorted texts begin with."""
+    if not texts:
+        return ""
+    first, last = texts[0], texts[-1]
+    differ = (at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(differ, len(first))]

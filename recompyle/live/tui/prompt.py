@@ -123,7 +123,8 @@ class Prompt(Canvas):
         if self.question is None:
             return
         sign = f" {self.question.sign} "
-        left, under, right = self._text[: self._at], self._text[self._at : self._at + 1] or " ", self._text[self._at + 1 :]
+        left, rest = self._text[: self._at], self._text[self._at :] or " "
         while left and width_of(sign) + width_of(printable(left)) >= self.size.width:
             left = left[1:]
-        self.show([((sign, "title"), (printable(left), ""), (printable(under), "selected"), (printable(right), ""))])
+        before, under, behind = map(printable, (left, rest[0], rest[1:]))
+        self.show([((sign, "title"), (before, ""), (under, "selected"), (behind, ""))])

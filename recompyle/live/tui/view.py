@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from recompyle.live.session import TEXT_COLUMNS, Line, Session
 from recompyle.live.source import Details
 from recompyle.live.table import (
-    MIN_HEIGHT, MIN_WIDTH, Column, columns_for, fit, glyph, printable, shorten, text_of, width_of,
+    MIN_HEIGHT,
+    MIN_WIDTH,
+    Column,
+    columns_for,
+    fit,
+    glyph,
+    printable,
+    shorten,
+    text_of,
+    width_of,
 )
 
 __all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small"]

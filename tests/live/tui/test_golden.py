@@ -12,10 +12,11 @@ GOLD = Path(__file__).parent / "gold"
 def program():
     """Rows of all states, some of which are called."""
     held = [row(f"app.web.views:View.get_{number:02}", calls=number * 1000) for number in range(60)]
-    for number, state in ((1, "on"), (2, "on"), (3, "pending"), (4, "refused"), (5, "foreign"), (6, "failed"), (7, "applying")):
+    for number, state in enumerate(("on", "on", "pending", "refused", "foreign", "failed", "applying"), start=1):
         held[number].update(state=state)
     held[1].update(mode="counter")
-    held[2].update(mode="hook", path="app.a_package_of_a_long_name.and_a_module_too:AClassWithALongName.get_02", calls=None)
+    long = "app.a_package_of_a_long_name.and_a_module_too:AClassWithALongName.get_02"
+    held[2].update(mode="hook", path=long, calls=None)
     held[8].update(path="app.web.views:evil\x1b[31m\u202e[red]")
     return held
 

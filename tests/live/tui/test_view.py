@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from screens import Scripted, row
 
 from recompyle.live.session import COLUMNS, Session
-from recompyle.live.table import width_of
+from recompyle.live.table import GLYPHS, width_of
 from recompyle.live.tui import view
 
 HOSTILE = ["a\x1b[31mred", "b\x9b2J", "c\x7f", "d\u202eabc", "e\ud800", "f\nline", "[red]g[/red]", "h\u2066x", "i\x00"]
@@ -68,7 +68,8 @@ def test_long_names_keep_their_module_and_their_function():
 @pytest.mark.parametrize(
     ("width", "titles"),
     [
-        (60, ["Calls", "Hits"]), (79, ["Calls", "Hits"]), (80, ["Calls", "Hits", "Hits/s"]), (99, ["Calls", "Hits", "Hits/s"]),
+        (60, ["Calls", "Hits"]), (79, ["Calls", "Hits"]),
+        (80, ["Calls", "Hits", "Hits/s"]), (99, ["Calls", "Hits", "Hits/s"]),
         (100, ["Calls", "Hits", "Hits/s", "Last hit"]), (119, ["Calls", "Hits", "Hits/s", "Last hit"]),
         (120, ["Calls", "Hits", "Hits/s", "Last hit", "Cost"]), (139, ["Calls", "Hits", "Hits/s", "Last hit", "Cost"]),
         (140, ["Calls", "Hits", "Hits/s", "Last hit", "Cost", "30 s"]),
@@ -121,8 +122,8 @@ def test_a_table_has_no_empty_lines_as_long_as_there_are_more():
 @pytest.mark.parametrize("state", ["off", "on", "pending", "refused", "foreign", "failed", "applying", "restoring"])
 def test_states_differ_without_colour(state):
     _, table = shown([row("m:f", state=state)])
-    signs = {"off": "·", "on": "●", "pending": "◌", "refused": "×", "failed": "×", "foreign": "!"}
-    assert table.left()[1][0][0] == signs.get(state, "~")
+    assert table.left()[1][0][0] == GLYPHS.get(state, "~")
+    assert len(set(GLYPHS.values())) == len(GLYPHS) - 1  # refused and failed look alike
     session, table = shown([row("m:f", state=state)])
     ascii_only = view.Table(session, 200, 20, 0, False)
     assert all(text.isascii() for text in texts([*ascii_only.left(), *ascii_only.right()]))
@@ -138,11 +139,11 @@ def test_messages_take_three_lines_at_most():
 
 def test_details_tell_what_there_is():
     told = row(
-        "m:C.f", state="refused", mode="hook", flavor="async_generator", kind="method", aliases=["m:g"], calls=5, hits=3,
-        in_flight=None, notes=["defined on Base"], error={"slug": "no_source", "text": "why"},
+        "m:C.f", state="refused", mode="hook", flavor="async_generator", kind="method", aliases=["m:g"], calls=5,
+        hits=3, in_flight=None, notes=["defined on Base"], error={"slug": "no_source", "text": "why"},
     )  # fmt: skip
     shown = "\n".join(texts(view.details({"row": told, "before": "B", "after": "A"}, None, True)))
-    for each in ("refused (hook)", "async generator, method", "/app/x.py, line 1", "m:g", "not looked up", "defined on Base"):
+    for each in ("refused (hook)", "async generator, method", "/app/x.py, line 1", "m:g", "not looked up", "on Base"):
         assert each in shown
     assert shown.endswith("\n code before\n B\n\n code after\n A")
     assert "no_source" in shown and "why" in shown
