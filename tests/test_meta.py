@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import recompyle
-from recompyle import inject, profile
+from recompyle import inject, live, profile
 from recompyle.profile import limits
 from recompyle.profile.model import CallSite, SlowCall
 
@@ -84,6 +84,7 @@ def slugs() -> set[str]:
         # Two string arguments make an error with a slug of its own; Cython does not parse as Python.
         for call in re.finditer(r"\b(?:NotRewritable|PassError|Source\w+|TargetNotFound)\(", text_of(path)):
             found.update(re.findall(r',\s*"([a-z_]+)",?\s*$', arguments(text_of(path), call.end())))
+        found.update(re.findall(r'\bRefusal\("([a-z_]+)",', text_of(path)))
     return found
 
 
@@ -126,14 +127,14 @@ def test_warnings_are_on_the_messages_page() -> None:
 # -- reference
 
 
-@pytest.mark.parametrize("module", [recompyle, profile, inject], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [recompyle, profile, inject, live], ids=lambda module: module.__name__)
 def test_public_names_are_in_the_reference(module: object) -> None:
     shown = set(re.findall(r"^### (\w+)$", page("reference/python.md"), re.M))
     assert set(module.__all__) - shown == set()  # type: ignore[attr-defined]
 
 
 def test_public_names_exist() -> None:
-    for module in (recompyle, profile, inject):
+    for module in (recompyle, profile, inject, live):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 

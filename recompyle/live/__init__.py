@@ -1,8 +1,8 @@
 """Watch and instrument a program while it runs.
 
 A function is named by its path. From its next call on its calls are counted, or a hook is called. The function object
-stays: its code object is exchanged, so every reference taken earlier is covered, and undoing it puts the very code object
-back. What runs already ends in the code it began with.
+stays: its code object is exchanged, so every reference taken earlier is covered, and undoing it puts the very code
+object back. What runs already ends in the code it began with.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,8 +36,10 @@ def instrument(
     *,
     mode: str | None = None,
     layer: int | None = None,
+    created: bool = False,
     live: bool = False,
     allow_import: bool = False,
+    engine: str = "code",
 ) -> Handle:
     """Count the calls of a function from now on, or have a hook called.
 
@@ -51,8 +53,11 @@ def instrument(
         mode: ``"counter"`` or ``"hook"``; None: the latter if there is a hook. In hook mode without a hook, that of
             `set_hook` is called.
         layer: which function of a chain of decorators; see `resolve`.
+        created: of generator and coroutine functions count the objects made, whether they are started or not.
         live: of a closure also those made before now: searches all objects, some 10 ms per million.
         allow_import: import the module if need be.
+        engine: ``"code"``, or from 3.12 ``"monitoring"``: events of `sys.monitoring` instead of rewritten code. They
+            cover all functions that share the code, and need one of the tool ids 3 and 4.
 
     Returns:
         A `Handle`; as a context manager it restores the function.
@@ -64,7 +69,9 @@ def instrument(
     """
     if hook is instrumentation_hook:  # what the guard does by itself
         hook, mode = None, mode or "hook"
-    record = _registry.instrument(path, hook, mode=mode, layer=layer, live=live, allow_import=allow_import)
+    record = _registry.instrument(
+        path, hook, mode=mode, layer=layer, created=created, live=live, allow_import=allow_import, engine=engine
+    )
     return Handle(_registry, record)
 
 

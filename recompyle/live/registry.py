@@ -17,17 +17,21 @@ from typing import Any, TypedDict
 
 from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError
+from recompyle.inject import Edit
 from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
-from recompyle.live.resolve import Absent, Target, is_imported, resolve
+from recompyle.live.monitoring import Watched
+from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
+from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
 __all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
 
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
+ENGINES = ("code", "monitoring")
 
 
 class ErrorText(TypedDict):
@@ -64,14 +68,16 @@ class Record:
     """What is known of one function.
 
     Attributes:
-        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending path
-            only the path is known.
+        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending
+            path only the path is known.
         state: ``off``, ``applying``, ``on``, ``restoring``, ``pending``, ``refused`` or ``failed``.
         mode: ``counter`` or ``hook``; None while neither was asked for.
+        created: whether generator and coroutine objects are counted, not the bodies that were started.
         error: why it is refused or failed.
         hits: the counter; None before the first time.
         guard: what calls the hook; None in counter mode.
         own_hook: whether the hook was given for this function alone.
+        engine: ``code`` or ``monitoring``.
         patch: what put the probe in place; None before the first time.
         original_code: the code object that it had before; None while it is off.
         holders: who asked for it; it is restored when the last one lets go.
@@ -79,8 +85,31 @@ class Record:
     """
 
     __slots__ = (
-        "__weakref__", "aliases", "became", "error", "file", "flavor", "frames", "guard", "hits", "holders", "keep", "kind",
-        "line", "mode", "notes", "original_code", "own_hook", "owner", "patch", "path", "ref", "state", "wanted",
+        "__weakref__",
+        "aliases",
+        "became",
+        "created",
+        "engine",
+        "error",
+        "file",
+        "flavor",
+        "frames",
+        "guard",
+        "hits",
+        "holders",
+        "keep",
+        "kind",
+        "line",
+        "mode",
+        "notes",
+        "original_code",
+        "own_hook",
+        "owner",
+        "patch",
+        "path",
+        "ref",
+        "state",
+        "wanted",
     )
 
     def __init__(self, path: str):
@@ -90,16 +119,18 @@ class Record:
         self.notes: list[str] = []
         self.state = "off"
         self.mode: str | None = None
+        self.created = False
         self.error: ErrorText | None = None
         self.hits: Hits | None = None
         self.guard: Guard | None = None
         self.own_hook = False
-        self.patch: Patch | None = None
+        self.engine = "code"
+        self.patch: Patch | Watched | None = None
         self.original_code: CodeType | None = None
         self.holders: set[object] = set()
         self.wanted: dict[str, Any] = {}
         self.ref: weakref.ref[FunctionType] | None = None
-        self.keep: FunctionType | None = None  # what stands for closures yet to be made belongs to nobody else
+        self.keep: Function | None = None  # what stands for closures yet to be made belongs to nobody else
         self.frames = running.Frames()
         self.became: Record | None = None
 
@@ -185,7 +216,10 @@ class Handle:
         """How often the function was entered while it was instrumented, all times together."""
         return _hits_of(self._record)
 
-    instrumentation_count = hits
+    @property
+    def instrumentation_count(self) -> int:
+        """The same as ``hits``."""
+        return self.hits
 
     @property
     def call_count(self) -> int | None:
@@ -208,7 +242,7 @@ class Handle:
         Of generators and coroutines it first looks for suspended ones, once after each change: some 10 ms per million
         objects.
         """
-        return self._record.frames.count(search=True)
+        return self._record.frames.count(search=True) or 0
 
     def restore(self) -> None:
         """Give the function its own code object back; doing it again does nothing. While pending: cancel.
@@ -243,6 +277,7 @@ class Registry:
         self._gone: deque[weakref.ref[FunctionType]] = deque()
         self._hook: Callable[[str], Any] | None = None
         self._waiting: Any = None
+        self._slices = Slices()
         self._renew_locks()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_locks)
@@ -260,8 +295,10 @@ class Registry:
         *,
         mode: str | None = None,
         layer: int | None = None,
+        created: bool = False,
         live: bool = False,
         allow_import: bool = False,
+        engine: str = "code",
         holder: object = PROGRAM,
     ) -> Record:
         """See `recompyle.live.instrument`.
@@ -274,10 +311,24 @@ class Registry:
         mode = mode or ("counter" if hook is None else "hook")
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
+        if engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(map(repr, ENGINES))}, not {engine!r}")
+        if created and engine == "monitoring":
+            raise ValueError("sys.monitoring tells of bodies that start, not of objects made")
+        if created and mode == "hook":
+            raise ValueError("a hook is called when a body starts; objects made are only counted")
         sys.audit("recompyle.live.instrument", path)
         if _env.disabled():
             raise NotRewritable(f"{path}: RECOMPYLE=0 is set, so nothing is rewritten", "disabled")
-        wanted = {"mode": mode, "hook": hook, "layer": layer, "live": live, "holder": holder}
+        wanted = {
+            "mode": mode,
+            "hook": hook,
+            "layer": layer,
+            "created": created,
+            "live": live,
+            "engine": engine,
+            "holder": holder,
+        }
         try:
             try:
                 target = resolve(path, layer)
@@ -290,7 +341,9 @@ class Registry:
             self._note_refusal(path, refusal)
             raise
         with self._turn:
-            return self._instrument(target, path, wanted)
+            record = self._instrument(target, path, wanted)
+        self._slices.next()  # a batch lets the program's threads run in between
+        return record
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
@@ -308,9 +361,11 @@ class Registry:
         return record
 
     def _apply(self, record: Record, function: FunctionType, wanted: dict[str, Any]) -> None:
-        mode, hook = wanted["mode"], wanted["hook"]
+        mode, hook, created = wanted["mode"], wanted["hook"], wanted["created"]
+        if record.shown_state == "on" and record.engine != wanted["engine"] and record.patch is not None:
+            self._restore(record, record.patch)
         was_on = record.shown_state == "on"
-        if was_on and record.mode == mode:
+        if was_on and record.mode == mode and record.created == created:
             if hook is not None and record.guard is not None:
                 record.guard.hook, record.own_hook = hook, True
             record.holders.add(wanted["holder"])
@@ -323,18 +378,18 @@ class Registry:
         guard = None
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
-        edit = entry_edit(record, guard)
         if was_on and record.patch is not None:
-            record.patch = record.patch.exchange(edit)
-        else:
-            patch = Patch((edit,))
-            found = Found([function])
-            if record.kind == "closure":
-                patches.put_on(patch, patches.with_siblings(found) if wanted["live"] else found, future=True)
+            if isinstance(record.patch, Watched):
+                record.patch = record.patch.exchange(guard or record.hits)
             else:
-                patches.put_on(patch, found)
-            record.patch, record.original_code = patch, before
-        record.mode, record.guard, record.own_hook = mode, guard, hook is not None
+                record.patch = record.patch.exchange(edit_for(record, guard, created))
+        else:
+            if wanted["engine"] == "monitoring":
+                record.patch = Watched(function, guard or record.hits)
+            else:
+                record.patch = _patch(record, function, edit_for(record, guard, created), wanted["live"])
+            record.original_code, record.engine = before, wanted["engine"]
+        record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
         record.holders.add(wanted["holder"])
         record.error, record.state = None, "on"
         record.frames.changed(function, before, record.flavor)
@@ -361,7 +416,7 @@ class Registry:
                 self._restore(record, record.patch)
             record.holders.clear()
 
-    def _restore(self, record: Record, patch: Patch) -> None:
+    def _restore(self, record: Record, patch: Patch | Watched) -> None:
         function = record.ref() if record.ref is not None else None
         before = None if function is None else function.__code__
         record.state = "restoring"
@@ -385,7 +440,8 @@ class Registry:
             RecompyleError: an audit hook forbade one; the others are restored.
         """
         with self._turn:
-            chosen = [each for each in self.records() if each.state != "off" and (holder is None or holder in each.holders)]
+            active = [each for each in self.records() if each.state != "off"]
+            chosen = [each for each in active if holder is None or holder in each.holders]
             refusals = []
             for record in chosen:
                 try:
@@ -480,7 +536,7 @@ class Registry:
         return None if record is None or record.is_freed else record
 
     def _reap(self) -> None:
-        """Forgets freed functions. The lock is held; a function may be freed anywhere, so its callback only notes it."""
+        """Forgets freed functions, of which callbacks only take note. The lock is held."""
         while self._gone:
             gone = self._gone.popleft()
             for key, record in list(self._records.items()):
@@ -505,14 +561,15 @@ class Registry:
     # -- reading
 
     def find(self, path: str) -> Record | None:
-        """The record of a path by any of its names; None if nobody asked for it so far."""
-        record = self.known(path)
-        if record is None:
-            with contextlib.suppress(LookupError, RecompyleError):
-                target = resolve(path)
-                with self._lock:
-                    record = self._records.get(id(target.function)) or self._known(target.path)
-        return record
+        """The record of a path by any of its names; None if nobody asked for it so far.
+
+        That is the record of the function which the path leads to now, else of the one that it once led to.
+        """
+        with contextlib.suppress(LookupError, RecompyleError):
+            target = resolve(path)
+            if record := self.of(target.function):
+                return record
+        return self.known(path)
 
     def known(self, path: str) -> Record | None:
         """The record of a path that was asked for in these very words; None if there is none."""
@@ -549,7 +606,7 @@ class Registry:
             "last_hit_ms": None,
             "in_flight": record.frames.count(),
             "slot": None if record.hits is None else record.hits.index,
-            "engine": "code",
+            "engine": record.engine,
             "notes": list(record.notes),
             "error": _error_of(record),
         }
@@ -576,13 +633,22 @@ class Registry:
             return None
 
 
-def entry_edit(record: Record, guard: Guard | None) -> Any:
-    """What goes into the code."""
-    from recompyle.inject import Edit
+def _patch(record: Record, function: FunctionType, edit: Edit, live: bool) -> Patch:
+    """Puts a probe into a function's code, or into that of closures yet to be made."""
+    patch = Patch((edit,))
+    found = Found([function])
+    if record.kind == "closure":
+        patches.put_on(patch, patches.with_siblings(found) if live else found, future=True)
+    else:
+        patches.put_on(patch, found)
+    return patch
 
+
+def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
+    """What goes into the code."""
     if guard is not None:
         return Edit("entry", guard, form="hook", argument=record.path)
-    return Edit("entry", record.hits)
+    return Edit("created" if created else "entry", record.hits)
 
 
 def _failure(error: Exception) -> ErrorText:
@@ -595,5 +661,6 @@ def _hits_of(record: Record) -> int:
 
 def _error_of(record: Record) -> ErrorText | None:
     if record.error is None and record.guard is not None and record.guard.off:
-        return {"slug": "hook_disabled", "text": "the hook raised 10 times in a row and is called no more; hits are counted"}
+        text = "the hook raised 10 times in a row and is called no more; hits are counted"
+        return {"slug": "hook_disabled", "text": text}
     return record.error

@@ -14,7 +14,7 @@ import types
 from collections.abc import Collection, Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
 from recompyle.patch import inner
@@ -28,16 +28,41 @@ from recompyle.patch.resolve import (
     module_dict,
     slug,
 )
+from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
-__all__ = ["ABSENT", "Absent", "Target", "accept", "accepted", "first_of", "flavor_of", "is_imported", "resolve", "split", "survey"]
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Target",
+    "accept",
+    "accepted",
+    "first_of",
+    "flavor_of",
+    "is_imported",
+    "resolve",
+    "split",
+    "survey",
+]
 
 PART = re.compile(rf"(?P<name>{IDENTIFIER}|<locals>|<lambda>)(?P<implementation>\[[\w.]+\])?")
+Function: TypeAlias = Any  # a FunctionType; as an attribute it would be taken for a method by type checkers
 EXAMPLES = "such as 'app.orders:total' or 'app.orders:Service.checkout'"
 ABSENT = object()
 ACCESSORS = {"getter": "fget", "setter": "fset", "deleter": "fdel"}
 
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
+_METHODS: tuple[tuple[type, str], ...] = (
+    (staticmethod, "staticmethod"),
+    (classmethod, "classmethod"),
+    (MethodType, "method"),
+)
+_INSTANCES: tuple[tuple[type, str, str], ...] = (
+    (_LRU_CACHE, "__wrapped__", "cached hits do not run the body"),
+    (functools.cached_property, "func", "cached hits do not run the body"),
+    (functools.partialmethod, "func", "behind a partialmethod"),
+    (functools.singledispatchmethod, "dispatcher", ""),
+)
 _LAZY = getattr(types, "LazyImportType", ())  # 3.15
 _prefixes: dict[str, str] = {}
 
@@ -77,7 +102,7 @@ class Target(NamedTuple):
     file: str
     line: int
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 class Leaf(NamedTuple):
@@ -91,7 +116,7 @@ class Leaf(NamedTuple):
     suffix: str
     kind: str
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 class Place(NamedTuple):
@@ -107,7 +132,7 @@ class Place(NamedTuple):
     owner: str
     kind: str
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 def accept(prefix: str, module: str) -> None:
@@ -198,7 +223,7 @@ def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Ta
     leaf, owner, spelled = _Walk(path, module, namespace, layer).to(_parts(name))
     if leaf.kind == "closure":
         return _target(spelled, (), owner, leaf)
-    places = [place for place in _home(leaf.function) if place.function is leaf.function]
+    places = list(_home(leaf.function))
     if not places:
         return _target(spelled, (), owner, leaf)
     canonical = first_of(places)
@@ -220,7 +245,15 @@ def first_of(places: Sequence[Place]) -> Place:
 def _target(path: str, aliases: tuple[str, ...], owner: str, leaf: Leaf) -> Target:
     code = origin.of(leaf.function.__code__)
     return Target(
-        path, aliases, leaf.kind, flavor_of(code), owner, code.co_filename, code.co_firstlineno, leaf.notes, leaf.function
+        path,
+        aliases,
+        leaf.kind,
+        flavor_of(code),
+        owner,
+        code.co_filename,
+        code.co_firstlineno,
+        leaf.notes,
+        leaf.function,
     )
 
 
@@ -236,7 +269,7 @@ def _home(function: FunctionType) -> Iterator[Place]:
     name = function.__globals__.get("__name__")
     held = sys.modules.get(name) if isinstance(name, str) else None
     if held is not None and issubclass(type(held), ModuleType) and module_dict(held) is function.__globals__:
-        yield from survey(held)
+        yield from survey(held, function)
 
 
 class _Walk:
@@ -310,7 +343,7 @@ class _Walk:
 
     def _closure(self, parts: list[str]) -> tuple[Leaf, str, str]:
         at = parts.index("<locals>")
-        outer, owner, spelled = self.to(parts[:at])
+        outer, _, spelled = self.to(parts[:at])
         function, rest = outer.function, parts[at + 1 :]
         code = origin.of(function.__code__)
         while rest:
@@ -371,25 +404,18 @@ class _Unwrap:
             if type(registry) is MappingProxyType and "__wrapped__" in obj.__dict__:  # made by singledispatch
                 return self._implementations(registry, notes)
             return [self._layer_of(obj, kind, notes)]
-        for base, of in (
-            (staticmethod, "staticmethod"), (classmethod, "classmethod"), (MethodType, "method"),
-        ):
-            if issubclass(holder, base):
-                if base is MethodType:
-                    notes += (_affects(base.__dict__["__self__"].__get__(obj)),)
-                return self.leaves(base.__dict__["__func__"].__get__(obj), of, notes)
-        for base in (property, types.DynamicClassAttribute):
-            if issubclass(holder, base):
-                return self._accessors(base, obj, notes)
+        for wrapper, of in _METHODS:
+            if issubclass(holder, wrapper):
+                if wrapper is MethodType:
+                    notes += (_affects(MethodType.__dict__["__self__"].__get__(obj)),)
+                return self.leaves(wrapper.__dict__["__func__"].__get__(obj), of, notes)
+        for kind_of_property in (property, types.DynamicClassAttribute):
+            if issubclass(holder, kind_of_property):
+                return self._accessors(kind_of_property, obj, notes)
         if issubclass(holder, functools.partial):
             return self.leaves(functools.partial.__dict__["func"].__get__(obj), kind, (*notes, "behind a partial"))
         attributes = _attributes(obj, holder)
-        for base, attribute, note in (
-            (_LRU_CACHE, "__wrapped__", "cached hits do not run the body"),
-            (functools.cached_property, "func", "cached hits do not run the body"),
-            (functools.partialmethod, "func", "behind a partialmethod"),
-            (functools.singledispatchmethod, "dispatcher", ""),
-        ):
+        for base, attribute, note in _INSTANCES:
             if issubclass(holder, base):
                 kind = "getter" if base is functools.cached_property else kind
                 held = attributes.get(attribute)
@@ -401,7 +427,9 @@ class _Unwrap:
         for accessor, slot in ACCESSORS.items():
             held = base.__dict__[slot].__get__(obj) if base is property else _attributes(obj, type(obj)).get(slot)
             suffix = "" if accessor == "getter" else f".{accessor}"
-            found += [leaf._replace(suffix=suffix) for leaf in self.leaves(held, accessor, notes)[:1] if held is not None]
+            found += [
+                leaf._replace(suffix=suffix) for leaf in self.leaves(held, accessor, notes)[:1] if held is not None
+            ]
         return found
 
     def _implementations(self, registry: "MappingProxyType[type, Any]", notes: tuple[str, ...]) -> list[Leaf]:
@@ -429,7 +457,9 @@ class _Unwrap:
             return Leaf("", kind, notes, function)
         if self.layer is not None:
             if not -len(chain) <= self.layer < len(chain):
-                raise TargetNotFound(f"{self.name} has {len(chain)} layers, so there is no layer {self.layer}", "not_found")
+                raise TargetNotFound(
+                    f"{self.name} has {len(chain)} layers, so there is no layer {self.layer}", "not_found"
+                )
             chosen = chain[self.layer]
         else:
             names = (self.name, function.__name__, self.name.lstrip("_"))
@@ -463,11 +493,14 @@ def _attributes(obj: object, holder: type) -> dict[str, Any]:
     return {}
 
 
-def survey(module: ModuleType) -> Iterator[Place]:
+def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Place]:
     """All functions that a module defines, with the places where they are found; one may have several.
 
-    A function belongs to the module whose namespace it uses. The search does a little work between two functions only,
-    so whoever iterates may pause at any of them.
+    Parameters:
+        module: the module.
+        only: the one function that is wanted; None: all.
+
+    A function belongs to the module whose namespace it uses. The search gives way to other threads now and then.
     """
     namespace = module_dict(module)
     name = str(namespace.get("__name__"))
@@ -475,11 +508,15 @@ def survey(module: ModuleType) -> Iterator[Place]:
     file = file if isinstance(file, str) else None
     pending: list[tuple[str, str, Any]] = [(name, "", namespace)]
     visited: set[int] = set()
+    slices = Slices()
     while pending:
         owner, prefix, held = pending.pop(0)
         for attribute, value in list(held.items()):
             if not isinstance(attribute, str):
                 continue
+            if only is not None and type(value) is FunctionType and value is not only and not value.__dict__:
+                continue  # most of a module is this: another function, which wraps none
+            slices.next()
             if issubclass(type(value), type):
                 if id(value) not in visited:
                     visited.add(id(value))
@@ -489,7 +526,7 @@ def survey(module: ModuleType) -> Iterator[Place]:
                 continue  # a callable instance is known by its class
             for leaf in behind(value, attribute, bool(prefix), file):
                 written = leaf.function.__code__.co_name != "__annotate__"  # by the compiler, from 3.14
-                if written and leaf.function.__globals__ is namespace:
+                if written and leaf.function.__globals__ is namespace and only in (None, leaf.function):
                     yield Place(f"{name}:{prefix}{attribute}{leaf.suffix}", owner, leaf.kind, leaf.notes, leaf.function)
 
 

@@ -83,7 +83,14 @@ def test_row_is_plain_data_with_all_keys(app):
     row = live.instrument(path(app, "f")).row()
     assert set(row) == set(Row.__annotations__)
     assert json.loads(json.dumps(row)) == row
-    assert (row["state"], row["mode"], row["hits"], row["kind"], row["in_flight"], row["engine"]) == ("on", "counter", 0, "function", 0, "code")
+    assert (row["state"], row["mode"], row["hits"], row["kind"], row["in_flight"], row["engine"]) == (
+        "on",
+        "counter",
+        0,
+        "function",
+        0,
+        "code",
+    )
     listed = {each["path"]: each for each in live.list(path(app, "*"))}
     assert listed[path(app, "f")] == row
     assert set(listed[path(app, "g")]) == set(row)
@@ -194,7 +201,7 @@ def test_foreign_code_is_left_alone(app):
 
 
 def test_failure_inside_is_told(app, monkeypatch):
-    monkeypatch.setattr("recompyle.live.registry.entry_edit", lambda *args: 1 / 0)
+    monkeypatch.setattr("recompyle.live.registry.edit_for", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         live.instrument(path(app, "f"))
     row = next(row for row in live.list(path(app, "f")))
@@ -310,6 +317,8 @@ def test_a_function_defined_anew_is_another_one(make):
     exec("def f(): return 2", vars(module))
     second = live.instrument(path(module, "f"))
     assert (module.f(), old(), first.hits, second.hits) == (2, 1, 1, 1)
+    live.restore(path(module, "f"))
+    assert (first.state, second.state) == ("on", "off"), "the one that the path leads to"
 
 
 def test_counter_of_the_program_is_shown_and_never_invented(app):
@@ -391,6 +400,20 @@ def test_started_bodies_are_counted(app):
         with pytest.raises(StopIteration):
             coroutine.send(None)
         assert (numbers.hits, waits.hits) == (1, 1)
+
+
+def test_objects_made_are_counted(app):
+    with live.instrument(path(app, "numbers"), created=True) as numbers:
+        unstarted = app.numbers()
+        assert (numbers.hits, list(unstarted), list(app.numbers()), numbers.hits) == (1, [1, 2], [1, 2], 2)
+        live.instrument(path(app, "numbers"))
+        app.numbers()
+        assert numbers.hits == 2
+    with pytest.raises(NotRewritable) as found:
+        live.instrument(path(app, "f"), created=True)
+    assert found.value.slug == "no_such_site"
+    with pytest.raises(ValueError, match="only counted"):
+        live.instrument(path(app, "numbers"), print, created=True)
 
 
 # -- closures
@@ -476,11 +499,15 @@ def test_many_threads_instrument_and_restore_while_others_call(app):
         choice = random.Random(seed)
         try:
             for _ in range(50):
-                name = path(app, choice.choice("fg"))
-                choice.choice([
-                    lambda: live.instrument(name), lambda: live.instrument(name, lambda _: None), lambda: live.restore(name),
-                    lambda: live.list(path(app, "*")), live.restore_all,
-                ])()
+                choice.choice(
+                    [
+                        lambda name: live.instrument(name),
+                        lambda name: live.instrument(name, lambda _: None),
+                        live.restore,
+                        live.list,
+                        lambda _: live.restore_all(),
+                    ]
+                )(path(app, choice.choice("fg")))
         except BaseException as error:
             wrong.append(error)
 
