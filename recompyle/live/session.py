@@ -90,6 +90,7 @@ class Session:
         messages: what was done and what failed, newest last: pairs of level (``info`` or ``error``) and text.
         gone: why the program cannot be reached any more; None while it can.
         commands: what was typed, oldest first.
+        wake: called whenever there is something for `answers`, in whichever thread that is.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Session:
         self.messages: deque[tuple[str, str]] = deque(maxlen=200)
         self.commands: list[str] = []
         self.gone: str | None = None
+        self.wake: Callable[[], object] = lambda: None
         self._clock = clock
         self._all: list[Line] = []
         self._tracks: dict[str, _Track] = {}
@@ -284,11 +286,19 @@ class Session:
 
     # -- orders
 
-    def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
-        """Have a function instrumented; the answer becomes a message."""
-        return self._order(self.source.instrument(path, mode), path, self._instrumented)
+    def instrument(self, path: str, mode: str = "counter", select: bool = False) -> "Future[Row]":
+        """Have a function instrumented; the answer becomes a message.
 
-    def _instrumented(self, row: Row) -> None:
+        Parameters:
+            path: the function.
+            mode: ``"counter"`` or ``"hook"``.
+            select: move the cursor to it then.
+        """
+        return self._order(self.source.instrument(path, mode), path, lambda row: self._instrumented(row, select))
+
+    def _instrumented(self, row: Row, select: bool) -> None:
+        if select and any(line.path == row["path"] for line in self.lines):
+            self.selected = row["path"]
         if row["state"] == "pending":
             self._say("info", f"pending {row['path']}: its module is not imported yet")
             return
@@ -326,7 +336,7 @@ class Session:
         """
 
         def take(text: str) -> None:
-            self._answers.append(lambda: report(text))
+            self._answered(lambda: report(text))
 
         def begun(end: Callable[[], None]) -> None:
             self._say("info", f"profiling {path}: runs of {limit_ms:g} ms and more")
@@ -334,11 +344,13 @@ class Session:
         return self._order(self.source.profile(path, limit_ms, take), path, begun)
 
     def _order(self, future: "Future[Any]", what: str, done: Callable[[Any], None]) -> "Future[Any]":
-        def answered(future: "Future[Any]") -> None:  # in the source's thread
-            self._answers.append(lambda: self._take(future, what, done))
-
-        future.add_done_callback(answered)
+        # in the source's thread
+        future.add_done_callback(lambda future: self._answered(lambda: self._take(future, what, done)))
         return future
+
+    def _answered(self, take: Callable[[], None]) -> None:
+        self._answers.append(take)
+        self.wake()
 
     def _take(self, future: "Future[Any]", what: str, done: Callable[[Any], None]) -> None:
         error = future.exception()
@@ -379,9 +391,9 @@ class Session:
             case ["restore", path]:
                 self.restore(path)
             case ["hook", path]:
-                self.instrument(path, "hook")
+                self.instrument(path, "hook", select=True)
             case [path]:
-                self.instrument(path)
+                self.instrument(path, select=True)
             case _:
                 self._say("error", "type a path, hook PATH, restore PATH, restore all, list or quit")
         return None

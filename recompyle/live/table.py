@@ -36,7 +36,7 @@ _NUMBERS = (
     (0, Column("calls", "Calls", 10)),
     (0, Column("hits", "Hits", 10)),
     (80, Column("rate", "Hits/s", 8)),
-    (100, Column("last", "Last hit", 8)),
+    (100, Column("last", "Last hit", 9)),
     (120, Column("cost", "Cost", 7)),
     (140, Column("history", "30 s", 30)),
 )
@@ -166,4 +166,4 @@ def _ago(seconds: float) -> str:
 def _bars(values: Sequence[float], unicode: bool) -> str:
     signs = BARS if unicode else ASCII_BARS
     most = max(values, default=0) or 1
-    return "".join(signs[min(len(signs) - 1, int(value / most * len(signs)))] for value in values)
+    return "".join(signs[min(len(signs) - 1, int(value / most * len(signs)))] if value else " " for value in values)

@@ -2,11 +2,10 @@
 
 import argparse
 import math
-import sys
-from types import ModuleType
 from typing import Any
 
 from recompyle.cli.errors import CommandError
+from recompyle.cli.live.screen import screen
 
 __all__ = ["add_to"]
 
@@ -52,23 +51,11 @@ def run(options: argparse.Namespace) -> int:
     from recompyle.live import demo
 
     chosen = demo.Options(options.seed, options.sleep, options.duration, options.hz, options.once, options.json)
-    screen = None if options.plain or options.json or options.once else _screen()
+    shown = None if options.plain or options.json or options.once else screen()
     try:
-        if screen is None:
+        if shown is None:
             return demo.run(chosen)
         session, work = demo.load(chosen)
-        return int(screen.run(session, work=work, duration=options.duration))
+        return int(shown.run(session, work=work, duration=options.duration))
     except KeyboardInterrupt:
         return 130
-
-
-def _screen() -> ModuleType | None:
-    """What shows a session on the terminal; None where there is none, or not what it needs."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-    try:
-        from recompyle.live import tui
-    except ImportError:
-        print("going on without a screen: pip install 'recompyle[tui]' for one", file=sys.stderr)
-        return None
-    return tui

@@ -1,0 +1,39 @@
+"""The terminal screen of a session, on Textual: the extra ``recompyle[tui]``.
+
+`view` says what is shown, `canvas` draws it, `main` and `reader` are pages, `keys` names the keys, `app` runs it all.
+"""
+
+from collections.abc import Callable
+
+from recompyle.live.session import Session
+from recompyle.live.tui.app import Live
+from recompyle.live.tui.terminal import kept
+
+__all__ = ["run"]
+
+
+def run(session: Session, *, work: Callable[[float], None] | None = None, duration: float | None = None) -> int:
+    """Show a session on the terminal until the user quits. To be called in the main thread; ends the session.
+
+    Parameters:
+        session: the session.
+        work: runs the watched program for so many seconds in this thread; it is called again and again, for a few
+            milliseconds each. None: the program runs elsewhere.
+        duration: seconds until it ends by itself; None: never.
+
+    Returns:
+        The exit code: 0, or 128 and the number of the signal that ended it.
+
+    Raises:
+        BaseException: what ``work`` raised.
+    """
+    app = Live(session, work=work, duration=duration)
+    answer = None
+    try:
+        with kept():
+            answer = app.run()
+    finally:
+        session.close(keep=answer == "detach")
+    if app.failed is not None:
+        raise app.failed
+    return app.return_code or 0

@@ -1,0 +1,86 @@
+"""The one widget that draws: rows of cells, of which only those that have changed reach the terminal."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import zip_longest
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from recompyle.live.table import width_of
+from recompyle.live.tui.view import Row
+
+__all__ = ["Canvas", "Colourless"]
+
+# The terminal's own sixteen colours, on its own background.
+STYLES = {
+    "": Style(),
+    "head": Style(bold=True),
+    "title": Style(bold=True),
+    "hint": Style(dim=True),
+    "info": Style(),
+    "error": Style(bold=True, color="red"),
+    "selected": Style(reverse=True),
+    "on": Style(bold=True, color="green"),
+    "pending": Style(color="yellow"),
+    "refused": Style(color="red"),
+    "failed": Style(color="red"),
+    "foreign": Style(color="magenta"),
+}
+
+
+@cache
+def style_of(names: str) -> Style:
+    """The style of names with spaces between them; those that are unknown look like nothing special."""
+    return sum((STYLES.get(name, STYLES[""]) for name in names.split()), STYLES[""])
+
+
+class Canvas(Widget):
+    """Shows rows of cells as they are: no markup, no wrapping.
+
+    A changed row is drawn as far as its last changed cell: everything behind it stays, and what is before it is sent
+    anyway.
+    """
+
+    can_focus = False
+    DEFAULT_CSS = "Canvas { height: 1; }"
+
+    _rows: Sequence[Row] = ()
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show other rows."""
+        changed = [
+            Region(0, y, end, 1) for y, (new, old) in enumerate(zip_longest(rows, self._rows, fillvalue=()))
+            if (end := self._changed_to(new, old))
+        ]
+        self._rows = rows
+        if changed:
+            self.refresh(*changed)
+
+    def _changed_to(self, new: Row, old: Row) -> int:
+        """Where the last changed cell of a row ends; 0 if none has changed."""
+        if new == old:
+            return 0
+        same = 0
+        if len(new) == len(old) and all(width_of(a[0]) == width_of(b[0]) for a, b in zip(new, old, strict=True)):
+            while new[-1 - same] == old[-1 - same]:
+                same += 1
+            return sum(width_of(text) for text, _ in new[: len(new) - same])
+        return max(self.size.width, 1)
+
+    def render_line(self, y: int) -> Strip:
+        cells = self._rows[y] if y < len(self._rows) else ()
+        strip = Strip([Segment(text, style_of(style)) for text, style in cells])
+        return strip.simplify().adjust_cell_length(self.size.width, STYLES[""])
+
+
+class Colourless(LineFilter):
+    """Takes colours away and leaves bold and reverse."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [Segment(text, style.without_color if style else None, control) for text, style, control in segments]
