@@ -84,6 +84,8 @@ def instrument(
         TargetNotFound: the path leads nowhere.
         RecompyleError: there is no Python function behind it, or it cannot be instrumented.
     """
+    if hook is instrumentation_hook:  # what the guard does by itself
+        hook, mode = None, mode or "hook"
     record = _registry.instrument(path, hook, mode=mode, layer=layer, live=live, allow_import=allow_import)
     return Handle(_registry, record)
 

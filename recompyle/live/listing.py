@@ -17,7 +17,7 @@ from os.path import abspath, join
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
-from recompyle.live.resolve import Place, accepted, flavor_of, is_imported, survey
+from recompyle.live.resolve import Place, accepted, first_of, flavor_of, is_imported, survey
 from recompyle.patch.resolve import module_dict
 from recompyle.rewrite import origin
 
@@ -104,7 +104,7 @@ def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
 def _listed(places: list[Place]) -> Listed:
     function = places[0].function
     code = origin.of(function.__code__)
-    own = next((each for each in places if each.path.partition(":")[2] == code.co_qualname), places[0])
+    own = first_of(places)
     aliases = tuple(each.path for each in places if each is not own)
     return Listed(
         own.path, aliases, own.kind, flavor_of(code), own.owner, code.co_filename, code.co_firstlineno, own.notes,

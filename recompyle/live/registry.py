@@ -120,6 +120,11 @@ class Record:
             self.aliases.remove(self.path)
 
     @property
+    def is_freed(self) -> bool:
+        """Whether its function is no more."""
+        return self.ref is not None and self.ref() is None
+
+    @property
     def shown_state(self) -> str:
         """The state, ``foreign`` if somebody else has changed the code since."""
         if self.state == "on" and self.patch is not None and self.patch.state == "foreign":
@@ -234,7 +239,7 @@ class Registry:
     def __init__(self) -> None:
         self._records: dict[int, Record] = {}  # by the address of the function, which is alive
         self._others: dict[str, Record] = {}  # by path: pending, refused
-        self._spelled: dict[str, weakref.ref[Record]] = {}  # every path that was asked for
+        self._spelled: weakref.WeakValueDictionary[str, Record] = weakref.WeakValueDictionary()  # all paths asked for
         self._counters: dict[str, Callable[[], int]] = {}
         self._gone: deque[weakref.ref[FunctionType]] = deque()
         self._hook: Callable[[str], Any] | None = None
@@ -299,7 +304,7 @@ class Registry:
                 record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
             raise
         except Exception as error:
-            record.state, record.error = "failed", {"slug": "failed", "text": f"{type(error).__name__}: {error}"}
+            record.state, record.error = "failed", _failure(error)
             raise
         return record
 
@@ -412,7 +417,7 @@ class Registry:
                 record = self._others.get(path)
                 if record is None or record.state != "pending":
                     record = self._others[path] = Record(path)
-                    self._spelled[path] = weakref.ref(record)
+                    self._spelled[path] = record
                 record.state, record.mode, record.wanted = "pending", wanted["mode"], wanted
                 record.holders.add(wanted["holder"])
             if self._waiting is None:
@@ -437,9 +442,12 @@ class Registry:
 
     def _bind(self, pending: Record) -> None:
         try:
-            target = resolve(pending.path, pending.wanted["layer"])
+            target = resolve(pending.path, pending.wanted["layer"], unfinished=True)
         except RecompyleError as refusal:
             pending.state, pending.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
+            raise
+        except Exception as error:
+            pending.state, pending.error = "failed", _failure(error)
             raise
         with self._lock:
             self._others.pop(pending.path, None)
@@ -464,13 +472,13 @@ class Registry:
             record.describe(target)
             self._others.pop(path, None)
             for spelled in (path, record.path, *record.aliases):
-                self._spelled[spelled] = weakref.ref(record)
+                self._spelled[spelled] = record
             return record
 
     def _known(self, path: str) -> Record | None:
-        ref = self._spelled.get(path)
-        record = None if ref is None else ref()
-        return None if record is None else record.now()
+        record = self._spelled.get(path)
+        record = None if record is None else record.now()
+        return None if record is None or record.is_freed else record
 
     def _reap(self) -> None:
         """Forgets freed functions. The lock is held; a function may be freed anywhere, so its callback only notes it."""
@@ -496,7 +504,7 @@ class Registry:
                 del self._others[oldest]
                 self._spelled.pop(oldest, None)
             record = self._others[path] = Record(path)
-            self._spelled[path] = weakref.ref(record)
+            self._spelled[path] = record
         record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
 
     # -- reading
@@ -584,6 +592,10 @@ def entry_edit(record: Record, guard: Guard | None) -> Any:
     if guard is not None:
         return Edit("entry", guard, form="hook", argument=record.path)
     return Edit("entry", record.hits)
+
+
+def _failure(error: Exception) -> ErrorText:
+    return {"slug": "failed", "text": f"{type(error).__name__}: {error}"}
 
 
 def _hits_of(record: Record) -> int:

@@ -11,7 +11,7 @@ import functools
 import re
 import sys
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from recompyle.patch.resolve import (
 )
 from recompyle.rewrite import origin
 
-__all__ = ["ABSENT", "Absent", "Target", "accept", "accepted", "flavor_of", "is_imported", "resolve", "split", "survey"]
+__all__ = ["ABSENT", "Absent", "Target", "accept", "accepted", "first_of", "flavor_of", "is_imported", "resolve", "split", "survey"]
 
 PART = re.compile(rf"(?P<name>{IDENTIFIER}|<locals>|<lambda>)(?P<implementation>\[[\w.]+\])?")
 EXAMPLES = "such as 'app.orders:total' or 'app.orders:Service.checkout'"
@@ -170,7 +170,7 @@ def _parts(name: str) -> list[str]:
     return re.split(r"\.(?![\w.]*\])", name)
 
 
-def resolve(path: str, layer: int | None = None) -> Target:
+def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Target:
     """Find the function that a path names.
 
     Parameters:
@@ -179,6 +179,7 @@ def resolve(path: str, layer: int | None = None) -> Target:
             ``package.module:outer.<locals>.inner`` for closures.
         layer: of a chain of decorators that use `functools.wraps`: which function, 0 the outermost, -1 the innermost.
             None: the innermost one of that name that stands in the same file.
+        unfinished: also look into a module whose import has not ended.
 
     Returns:
         A `Target`.
@@ -191,19 +192,29 @@ def resolve(path: str, layer: int | None = None) -> Target:
         NotRewritable: there is no Python function behind it.
     """
     module, name = split(path)
-    namespace = _namespace(path, module, name)
+    if not is_imported(module) and not (unfinished and module in sys.modules):
+        raise Absent(module, name)
+    namespace = _namespace(path, module)
     leaf, owner, spelled = _Walk(path, module, namespace, layer).to(_parts(name))
     if leaf.kind == "closure":
         return _target(spelled, (), owner, leaf)
     places = [place for place in _home(leaf.function) if place.function is leaf.function]
     if not places:
         return _target(spelled, (), owner, leaf)
-    qualified = leaf.function.__code__.co_qualname
-    canonical = next((place for place in places if place.path.partition(":")[2] == qualified), places[0])
-    names = dict.fromkeys([*(place.path for place in places), spelled])
+    canonical = first_of(places)
+    names = dict.fromkeys([*(place.path for place in places), f"{module}:{name}"])
     aliases = tuple(each for each in names if each != canonical.path)
     notes = tuple(dict.fromkeys((*leaf.notes, *canonical.notes)))
     return _target(canonical.path, aliases, canonical.owner, leaf._replace(kind=canonical.kind, notes=notes))
+
+
+def first_of(places: Sequence[Place]) -> Place:
+    """The place after which a function is called: as an implementation, as it was written, or where it stands first."""
+    qualified = places[0].function.__code__.co_qualname
+    return next(
+        (each for each in places if each.kind == "implementation"),
+        next((each for each in places if each.path.partition(":")[2] == qualified), places[0]),
+    )
 
 
 def _target(path: str, aliases: tuple[str, ...], owner: str, leaf: Leaf) -> Target:
@@ -213,9 +224,7 @@ def _target(path: str, aliases: tuple[str, ...], owner: str, leaf: Leaf) -> Targ
     )
 
 
-def _namespace(path: str, module: str, name: str) -> dict[str, Any]:
-    if not is_imported(module):
-        raise Absent(module, name)
+def _namespace(path: str, module: str) -> dict[str, Any]:
     held = sys.modules[module]
     if not issubclass(type(held), ModuleType):
         raise TargetNotFound(f"{path}: {module} is {describe(held)}, not a module", "not_found")

@@ -50,8 +50,8 @@ class Frames:
         if self._suspended is None:
             if not search:
                 return None
-            self._suspended = [weakref.ref(each) for each in suspended() if _runs(_frame(each), codes)]
-        frames = {id(frame): frame for frame in on_stacks() if _runs(frame, codes)}
+            self._suspended = [weakref.ref(each) for each in _suspended() if _runs(_frame(each), codes)]
+        frames = _on_stacks(codes)
         for ref in self._suspended:
             each = ref()
             frame = None if each is None else _frame(each)
@@ -61,16 +61,20 @@ class Frames:
         return len(frames)
 
 
-def on_stacks() -> Iterable[Any]:
-    """All frames of all threads."""
-    for top in sys._current_frames().values():
-        frame: Any = top
+def _on_stacks(codes: set[int]) -> dict[int, Any]:
+    """The frames of all threads that run one of some code objects, by address."""
+    found = {}
+    stacks = sys._current_frames()
+    for frame in list(stacks.values()):
         while frame is not None:
-            yield frame
-            frame = frame.f_back
+            if id(frame.f_code) in codes:
+                found[id(frame)] = frame
+            frame = frame.f_back  # type: ignore[assignment]
+    stacks.clear()  # it holds this very frame
+    return found
 
 
-def suspended() -> Iterable[Any]:
+def _suspended() -> Iterable[Any]:
     """All generators, coroutines and asynchronous generators."""
     return (each for each in gc.get_objects() if type(each) in _FRAME_OF)
 

@@ -114,10 +114,7 @@ class Local:
 
     def rows(self, pattern: str = "*") -> list[Row]:
         self._scan()
-        rows = self._all()
-        if pattern == "*":
-            return rows
-        return [row for row in rows if any(fnmatchcase(path, pattern) for path in (row["path"], *row["aliases"]))]
+        return self._all(pattern)
 
     def poll(self) -> list[Row]:
         if len(sys.modules) != self._modules or time.monotonic() - self._scanned > RESCAN:
@@ -129,7 +126,7 @@ class Local:
         self._listed = listed(everything=self._everything)
         self._scanned = time.monotonic()
 
-    def _all(self) -> list[Row]:
+    def _all(self, pattern: str = "*") -> list[Row]:
         registry = state.registry
         shown: set[int] = set()
         rows = []
@@ -138,13 +135,14 @@ class Local:
             if function is None:
                 continue
             record = registry.of(function)
-            if record is None:
-                rows.append(_row_of(each, registry.calls_of(each.path)))
-            else:
+            if record is not None:
                 shown.add(id(record))
-                rows.append(registry.row(record))
+            if _matches(each, pattern):
+                rows.append(_row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record))
         # what lies outside of the list, such as a function of the standard library
-        rows += [registry.row(each) for each in registry.records() if id(each) not in shown and (each.state != "off" or each.hits)]
+        for record in registry.records():
+            if id(record) not in shown and (record.state != "off" or record.hits) and _matches(record, pattern):
+                rows.append(registry.row(record))
         return rows
 
     # -- orders
@@ -178,6 +176,10 @@ class Local:
     def close(self, keep: bool = False) -> None:
         if not keep:
             self.restore_all().result()
+
+
+def _matches(each: Listed | Record, pattern: str) -> bool:
+    return pattern == "*" or any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases))
 
 
 def details_of(path: str) -> Details:
