@@ -9,6 +9,7 @@ from recompyle.errors import (
     SourceMismatch,
     SourceNotFound,
     TargetNotFound,
+    Unreachable,
 )
 from recompyle.patch import Installation, Patch, apply, install, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
@@ -64,6 +65,7 @@ __all__ = [
     "SourceNotFound",
     "Statements",
     "TargetNotFound",
+    "Unreachable",
     "WrapCalls",
     "__version__",
     "apply",
