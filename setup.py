@@ -38,6 +38,8 @@ MODULES = {
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.live._guard": [],
+    "recompyle.inject._fast": [],
+    "recompyle.inject.calls": [],
     "recompyle.inject.probes": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],

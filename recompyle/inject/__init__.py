@@ -37,6 +37,7 @@ generator that is freed although it refused to end.
 
 from .points import Site, sites
 from .probes import SlotCounter
-from .write import Edit, write
+from .edit import Edit
+from .write import write
 
 __all__ = ["Edit", "Site", "SlotCounter", "sites", "write"]

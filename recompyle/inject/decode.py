@@ -61,7 +61,7 @@ def decode(code: CodeType) -> Body:
             f"{code!r}: holds opcode {strange[0]}, which only a running interpreter writes", "instrumented"
         )
     watched = _watched(ops, raw[1::2])
-    return Body(code, raw, ops, _entry(code, ops, watched), watched, exctable.decode(code.co_exceptiontable))
+    return Body(code, raw, ops, _entry(code, ops, watched), watched, _ranges(code, len(ops)))
 
 
 def _watched(ops: bytes, args: bytes) -> list[Instruction]:
@@ -75,6 +75,19 @@ def _watched(ops: bytes, args: bytes) -> list[Instruction]:
             arg |= args[start] << shift
             shift += 8
         found.append(Instruction(start, unit, op, arg, unit + 1 + caches[op]))
+    return found
+
+
+def _ranges(code: CodeType, units: int) -> list[exctable.Range]:
+    try:
+        found = exctable.decode(code.co_exceptiontable)
+    except ValueError:
+        found = [exctable.Range(-1, 0, 0, 0)]
+    last = 0
+    for each in found:
+        if not last <= each.start < each.end <= units or each.target > units:
+            raise NotRewritable(f"{code!r}: its exception table does not fit its code", "exception_table")
+        last = each.end
     return found
 
 

@@ -18,7 +18,11 @@ class Range(NamedTuple):
 
 
 def decode(table: bytes) -> list[Range]:
-    """Read ``co_exceptiontable``."""
+    """Read ``co_exceptiontable``.
+
+    Raises:
+        ValueError: it ends within a range.
+    """
     numbers = []
     value = 0
     for byte in table:

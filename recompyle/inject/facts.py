@@ -21,17 +21,18 @@ class _Row(NamedTuple):
     throw_reads_send: bool
     handlers_start_lines: bool
     null_first: bool  # whether NULL stands below what is called, or above it
+    call_ex_has_both: bool  # whether CALL_FUNCTION_EX always takes keywords, or NULL for none
 
 
 _ROWS = {
-    (3, 11): _Row(3495, 3, 0, True, False, True),
-    (3, 12): _Row(3531, 3, 0, False, True, True),
-    (3, 13): _Row(3571, 3, 4, False, True, False),
-    (3, 14): _Row(3627, 3, 4, False, True, False),
-    (3, 15): _Row(3666, 7, 8, False, True, False),
+    (3, 11): _Row(3495, 3, 0, True, False, True, False),
+    (3, 12): _Row(3531, 3, 0, False, True, True, False),
+    (3, 13): _Row(3571, 3, 4, False, True, False, False),
+    (3, 14): _Row(3627, 3, 4, False, True, False, True),
+    (3, 15): _Row(3666, 7, 8, False, True, False, True),
 }
 
-_row = _ROWS.get(_env.PYTHON, _Row(0, 3, 0, False, False, False))
+_row = _ROWS.get(_env.PYTHON, _Row(0, 3, 0, False, False, False, False))
 
 KNOWN = _env.SUPPORTED and _row.magic == int.from_bytes(MAGIC_NUMBER[:2], "little")
 PLACE_MASK, DEPTH_ONE = _row.place_mask, _row.depth_one
@@ -46,6 +47,7 @@ THROW_READS_SEND = _row.throw_reads_send
 HANDLERS_START_LINES = _row.handlers_start_lines
 
 NULL_FIRST = _row.null_first
+CALL_EX_HAS_BOTH = _row.call_ex_has_both
 
 
 def _number(name: str) -> int:
@@ -62,7 +64,9 @@ END_ASYNC_FOR = _number("END_ASYNC_FOR")
 EXTENDED_ARG = _number("EXTENDED_ARG")
 GET_ANEXT = _number("GET_ANEXT")
 GET_AWAITABLE = _number("GET_AWAITABLE")
+JUMP_BACKWARD_NO_INTERRUPT = _number("JUMP_BACKWARD_NO_INTERRUPT")
 JUMP_FORWARD = _number("JUMP_FORWARD")
+KW_NAMES = _number("KW_NAMES")
 LOAD_CONST = _number("LOAD_CONST")
 NOT_TAKEN = _number("NOT_TAKEN")
 POP_TOP = _number("POP_TOP")
@@ -72,6 +76,7 @@ PUSH_NULL = _number("PUSH_NULL")
 RERAISE = _number("RERAISE")
 RESUME = _number("RESUME")
 RETURN_CONST = _number("RETURN_CONST")
+RETURN_GENERATOR = _number("RETURN_GENERATOR")
 RETURN_VALUE = _number("RETURN_VALUE")
 SEND = _number("SEND")
 SWAP = _number("SWAP")
@@ -115,7 +120,7 @@ JUMPS = {
 
 _WATCHED = {
     CALL_INTRINSIC_1, CLEANUP_THROW, END_ASYNC_FOR, GET_ANEXT, GET_AWAITABLE, PUSH_EXC_INFO, RESUME,
-    RETURN_CONST, RETURN_VALUE, SEND, YIELD_VALUE, *JUMPS,
+    RETURN_CONST, RETURN_GENERATOR, RETURN_VALUE, SEND, YIELD_VALUE, *JUMPS,
 } - {-1}  # fmt: skip
 
 # Finds, in the opcodes of a code object, those that are a site, lead to one, or jump. Caches read as zero

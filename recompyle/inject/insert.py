@@ -35,9 +35,17 @@ class Layout:
         while self._widen():
             self._measure()
 
+    def gap(self, unit: int) -> int:
+        """The new place of the gap before an old unit: of all that is inserted there and of the unit."""
+        return unit + self._shifts[bisect_left(self._spots, unit)]
+
     def label(self, unit: int) -> int:
         """The new place where jumps to an old unit land."""
-        return self._moved(unit) + len(self._after.get(unit, b"")) // 2
+        return self.gap(unit) + len(self._after.get(unit, b"")) // 2
+
+    def placed(self, unit: int) -> int:
+        """The new place of an old unit, with the prefixes that its jump came to need."""
+        return self.label(unit) + len(self._before.get(unit, b"")) // 2
 
     def code(self) -> bytes:
         """The new code."""
@@ -65,13 +73,9 @@ class Layout:
             inserted = len(self._before.get(spot, b"")) + len(self._after.get(spot, b""))
             self._shifts.append(self._shifts[-1] + inserted // 2 + self.widened.get(spot, 0))
 
-    def _moved(self, unit: int) -> int:
-        """The new place of the gap before an old unit: of all that is inserted there and of the unit."""
-        return unit + self._shifts[bisect_left(self._spots, unit)]
-
     def _distance(self, jump: Instruction, way: int) -> int:
         target = self.label(jump.end + way * jump.arg)
-        return way * (target - self._moved(jump.end))
+        return way * (target - self.gap(jump.end))
 
     def _widen(self) -> bool:
         """Give prefixes to the jumps whose argument outgrew them. Never takes one away, so this ends."""
@@ -94,7 +98,7 @@ class Layout:
     def _steer(self, loop: Delegation) -> bytes:
         """Aim the stand-in for SEND at what is inserted at the loop's exit."""
         units = self._before[loop.suspension]
-        distance = self._moved(loop.exit) - self.label(loop.suspension) - len(units) // 2
+        distance = self.gap(loop.exit) - self.label(loop.suspension) - len(units) // 2
         if distance > 255:
             raise NotRewritable(
                 f"{self._body.code!r}: too many probes in a `yield from` loop", "send_distance"

@@ -5,12 +5,16 @@ from types import CodeType
 from typing import NamedTuple
 
 from ..errors import NotRewritable
-from . import exctable, facts, lines
+from . import calls, exctable, facts, lines
 from .decode import Body, Instruction, decode
 
 KINDS = frozenset(
-    ("entry", "return", "unwind", "handler", "yield", "resume", "waiting", "waited", "async_end", "leaving")
-)
+    (
+        "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting",
+        "waited", "async_end", "leaving",
+    )
+)  # fmt: skip
+CALLS = frozenset(("call", "called"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,10 @@ class Site:
         kind: see the package's docstring.
         unit: the instruction that the mark stands next to (for ``unwind`` the end of the code).
         index: number within its kind. A ``yield`` and its ``resume`` share one, and so do the ``waiting``,
-            the ``waited`` and the ``async_end`` of one implicit await.
+            the ``waited`` and the ``async_end`` of one implicit await, and a ``call`` and its ``called``.
         line, end_line, column, end_column: source position of the instruction; for the three kinds of an
-            implicit await, that of the await. None where there is none, and for ``entry`` and ``unwind``.
+            implicit await, that of the await. None where there is none, and for ``entry``, ``created`` and ``unwind``.
+        implicit: of a ``call`` and its ``called``: whether nobody wrote it as a call.
     """
 
     kind: str
@@ -33,10 +38,15 @@ class Site:
     end_line: int | None
     column: int | None
     end_column: int | None
+    implicit: bool = False
 
 
 class Place(NamedTuple):
-    """A spot in the code that serves a site. A site may have two: a ``resume`` is reached on two ways."""
+    """A spot in the code that serves a site. A site may have two: a ``resume`` is reached on two ways.
+
+    For a ``throw`` nothing is inserted: ``at`` is the start and ``unit`` the opcode of the instruction whose exceptions
+    go to a handler of their own first.
+    """
 
     kind: str
     number: int  # Site.index
@@ -46,6 +56,7 @@ class Place(NamedTuple):
     like: int | None  # the unit whose location it takes; None for no location
     shown: int | None  # the unit whose source position the site has
     constant: int | None = None  # index of the constant that a RETURN_CONST returns
+    implicit: bool = False
 
 
 class Delegation(NamedTuple):
@@ -60,39 +71,50 @@ class Points(NamedTuple):
     delegations: list[Delegation]
 
 
-def sites(code: CodeType) -> list[Site]:
+def sites(code: CodeType, include_implicit: bool = False) -> list[Site]:
     """All sites of a code object, in the order of the code.
+
+    Parameters:
+        code: the code object.
+        include_implicit: also the calls that nobody wrote as a call. They are counted by `Site.index` in any case.
 
     Raises:
         TypeError: not a code object.
         NotRewritable: it cannot take probes.
     """
+    places = find(decode(code), with_calls=True).places
+    wanted = [place for place in places if include_implicit or not place.implicit]
+    return sorted(described(code, wanted), key=lambda site: site.unit)
+
+
+def described(code: CodeType, places: list[Place]) -> list[Site]:
+    """The sites that places serve, each once."""
     unique: dict[tuple[str, int], Place] = {}
-    for place in find(decode(code)).places:
+    for place in places:
         unique.setdefault((place.kind, place.number), place)
     shown = {place.shown for place in unique.values() if place.shown is not None}
     positions = lines.positions(code, shown)
-    found = [
+    return [
         Site(
             place.kind,
             place.unit,
             place.number,
             *(lines.NOWHERE if place.shown is None else positions[place.shown]),
+            place.implicit,
         )
         for place in unique.values()
     ]
-    return sorted(found, key=lambda site: site.unit)
 
 
-def find(body: Body) -> Points:
-    """All places of a code object."""
+def find(body: Body, with_calls: bool) -> Points:
+    """All places of a code object; those of calls take most of the time and are left out unless asked for."""
     length = len(body.ops)
     places = [
         Place("entry", 0, body.entry, True, body.entry - 1, None, None),
         Place("unwind", 0, length, False, length, None, None),
     ]
     delegations: list[Delegation] = []
-    returns = handlers = yields = waits = leavings = 0
+    returns = handlers = yields = waits = leavings = throws = 0
     waiting: Instruction | None = None  # an implicit await whose SEND is still to come
     ends: dict[int, tuple[int, int]] = {}  # END_ASYNC_FOR to the index and the unit of its await
     resumes = {found.unit: found for found in body.watched if found.op == facts.RESUME}
@@ -102,6 +124,8 @@ def find(body: Body) -> Points:
             constant = found.arg if op == facts.RETURN_CONST else None
             places.append(Place("return", returns, start, False, unit, unit, unit, constant))
             returns += 1
+        elif op == facts.RETURN_GENERATOR:
+            places.append(Place("created", 0, start, False, unit, None, None))
         elif op == facts.PUSH_EXC_INFO:
             places.append(Place("handler", handlers, found.end, True, unit, unit, unit))
             handlers += 1
@@ -109,6 +133,10 @@ def find(body: Body) -> Points:
             resume = resumes.get(found.end)
             if resume is None:
                 raise NotRewritable(f"{body.code!r}: has a yield with no RESUME behind it", "no_resume")
+            places.append(Place("throw", throws, start, False, unit, None, unit))
+            if (back := _closing(body, at)) is not None:
+                places.append(Place("throw", throws, back.start, False, back.unit, None, unit))
+            throws += 1
             kind = resume.arg & facts.PLACE_MASK
             if kind in (facts.AFTER_YIELD, facts.AFTER_YIELD_FROM):
                 places.append(Place("yield", yields, start, False, unit, unit, unit))
@@ -139,7 +167,21 @@ def find(body: Body) -> Points:
         elif op == facts.CALL_INTRINSIC_1 and found.arg == facts.STOPITERATION_ERROR:
             places.append(Place("leaving", leavings, start, False, unit, unit, unit))
             leavings += 1
+    if with_calls:
+        for number, call in enumerate(calls.find(body)):
+            unit = call.unit
+            places.append(Place("call", number, call.start, False, unit, call.start, unit, implicit=call.implicit))
+            places.append(Place("called", number, call.end, True, unit, unit, unit, implicit=call.implicit))
     return Points(places, delegations)
+
+
+def _closing(body: Body, at: int) -> Instruction | None:
+    """The jump that closes the loop of an await or ``yield from``, if what ``throw()`` raises surfaces there."""
+    if facts.THROW_READS_SEND and at + 2 < len(body.watched):
+        resume, back = body.watched[at + 1 : at + 3]
+        if back.op == facts.JUMP_BACKWARD_NO_INTERRUPT and back.start == resume.end:
+            return back
+    return None
 
 
 def _cleanup(body: Body, unit: int) -> int | None:

@@ -10,19 +10,11 @@ from collections.abc import Sequence
 from types import CodeType
 from typing import NamedTuple
 
-from . import exctable, facts, lines
+from . import calls, exctable, facts, lines
 from .decode import Instruction
-from .write import Edit
+from .edit import Edit
 
-_FINAL = {
-    dis.opmap.get(name, -1)
-    for name in (
-        "INTERPRETER_EXIT", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "JUMP_FORWARD", "RAISE_VARARGS",
-        "RERAISE", "RETURN_CONST", "RETURN_VALUE",
-    )
-}  # fmt: skip
-# What stack_effect() wants an argument for.
-_WITH_ARG = set(getattr(dis, "hasarg", range(dis.HAVE_ARGUMENT, 256)))
+_CALLS = {dis.opmap[name] for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX") if name in dis.opmap}
 _RETURNS = {facts.RETURN_VALUE, facts.RETURN_CONST}
 _RETURN_GENERATOR = dis.opmap["RETURN_GENERATOR"]
 _END_SEND = dis.opmap.get("END_SEND", -1)
@@ -30,7 +22,8 @@ _KEPT = (
     "co_name", "co_qualname", "co_filename", "co_firstlineno", "co_flags", "co_argcount", "co_kwonlyargcount",
     "co_posonlyargcount", "co_nlocals", "co_names", "co_varnames", "co_cellvars", "co_freevars",
 )  # fmt: skip
-_AFTER = ("entry", "handler", "waited", "resume")  # kinds that stand after their instruction
+_NOWHERE = ("entry", "created", "unwind", "throw")  # kinds without a position
+_AFTER = ("entry", "handler", "called", "waited", "resume")  # kinds that stand after their instruction
 
 
 class _Mark(NamedTuple):
@@ -41,6 +34,14 @@ class _Mark(NamedTuple):
     end: int
     kind: str  # of its edit; "steer" for the stand-in for SEND
     edit: Edit | None
+
+
+class _Handler(NamedTuple):
+    """A handler at the end of the new code: marks and a RERAISE."""
+
+    start: int  # new units
+    end: int
+    edits: list[Edit]
 
 
 class _Fault(Exception):
@@ -105,11 +106,11 @@ def deepest(code: CodeType) -> int:
             most = max(most, depth)
             if handled := covering[found.unit]:
                 ways.append((at_unit[handled.target], (handled.state >> 1) + (handled.state & 1) + 1))
-            arg = found.arg if found.op in _WITH_ARG else None
+            arg = found.arg if found.op in calls.WITH_ARG else None
             if (way := facts.JUMPS.get(found.op)) and found.op != facts.END_ASYNC_FOR:
                 there = depth + dis.stack_effect(found.op, arg, jump=True)
                 ways.append((at_unit[found.end + way * found.arg], there))
-            if found.op in _FINAL:
+            if found.op in calls.FINAL:
                 break
             depth += 1 if found.op == _RETURN_GENERATOR else dis.stack_effect(found.op, arg, jump=False)
             if depth < 0:
@@ -130,7 +131,7 @@ class _Check:
     """One comparison.
 
     State: the old and new instructions, ``place`` (number of an old instruction to its new one), the marks,
-    and the tail (the handler at the end), if any.
+    and the handlers at the end: that of ``unwind`` first, then those of ``throw``.
     """
 
     def __init__(self, original: CodeType, written: CodeType, edits: Sequence[Edit]):
@@ -147,7 +148,7 @@ class _Check:
         self.unwinds = any(edit.site == "unwind" for edit in edits)
         self.place: list[Instruction] = []
         self.marks: list[_Mark] = []
-        self.tail: Instruction | None = None
+        self.handlers: list[_Handler] = []
         self._align()
         # Old instructions that have a mark before them: where jumps to them must land.
         self.labels: dict[int, int] = {}
@@ -180,9 +181,11 @@ class _Check:
             elif facts.NULL_FIRST and found.op == facts.PUSH_NULL and self._loads_probe(at + 1):
                 at = self._mark(at, gap, below=1)
             elif gap == len(self.old):
-                if not self.unwinds or (found.op, found.arg, at) != (facts.RERAISE, 1, len(self.new) - 1):
+                marks = [mark for mark in self.marks if mark.gap == gap and mark.start >= self._end_of_handlers()]
+                if not marks or (found.op, found.arg) != (facts.RERAISE, 1):
                     raise _Fault(f"{self.original!r}: unit {found.unit} is left over")
-                self.tail = found
+                edits = [mark.edit for mark in marks if mark.edit is not None]
+                self.handlers.append(_Handler(marks[0].start, found.end, edits))
                 at += 1
             elif self._is_steer(at, gap):
                 send = self.new[at + 1]
@@ -192,8 +195,14 @@ class _Check:
                 self.place.append(found)
                 gap += 1
                 at += 1
-        if gap < len(self.old) or self.unwinds != (self.tail is not None):
+        if gap < len(self.old) or self._end_of_handlers() < self.new[-1].end:
             raise _Fault(f"{self.original!r}: the new code ends too early")
+        kinds = [{edit.site for edit in handler.edits} for handler in self.handlers]
+        if kinds[: self.unwinds] != [{"unwind"}] * self.unwinds or any(k != {"throw"} for k in kinds[self.unwinds :]):
+            raise _Fault(f"{self.original!r}: has handlers of {kinds} at its end")
+
+    def _end_of_handlers(self) -> int:
+        return self.handlers[-1].end if self.handlers else self.place[-1].end
 
     def _loads_probe(self, at: int) -> bool:
         found = self.new[at]
@@ -280,17 +289,24 @@ class _Check:
             if mark.edit:
                 all_gaps[id(mark.edit)].append(mark.gap)
         for edit in self.edits:
+            if edit.site == "throw":
+                continue  # see _thrown
             gaps = all_gaps[id(edit)]
             expected = self._expected(edit.site)
             if len(gaps) != len(set(gaps)) or not set(gaps) <= expected:
                 self._fault(f"{edit.site!r} stands at {gaps}, not at {sorted(expected)}")
-            if edit.index is None and set(gaps) != expected:
+            if not self._is_limited(edit) and set(gaps) != expected:
                 self._fault(f"{edit.site!r} is missing at {sorted(expected - set(gaps))}")
         rank = {id(edit): (edit.form == "hook", number) for number, edit in enumerate(self.edits)}
         for mark, following in itertools.pairwise(mark for mark in self.marks if mark.edit):
             together = (mark.gap, mark.kind) == (following.gap, following.kind)
             if together and rank[id(mark.edit)] > rank[id(following.edit)]:
                 self._fault(f"marks of {mark.kind!r} at {mark.start} are out of order")
+
+    def _is_limited(self, edit: Edit) -> bool:
+        """Whether it may stand at some of the sites of its kind only."""
+        named = edit.index is not None or edit.lines is not None or edit.where is not None
+        return named or (edit.site in ("call", "called") and not edit.include_implicit)
 
     def _expected(self, kind: str) -> set[int]:
         old = self.old
@@ -301,6 +317,12 @@ class _Check:
             return {len(old)}
         if kind == "return":
             return {n for n in at if old[n].op in _RETURNS}
+        if kind == "created":
+            return {n for n in at if old[n].op == _RETURN_GENERATOR}
+        if kind == "called":
+            return {n + 1 for n in at if old[n].op in _CALLS}
+        if kind == "call":
+            return {self._group(n) for n in at if old[n].op in _CALLS}
         if kind == "handler":
             return {n + 1 for n in at if old[n].op == facts.PUSH_EXC_INFO}
         if kind == "leaving":
@@ -327,6 +349,12 @@ class _Check:
             covering = _by_unit(self.old_ranges, old[-1].end)
             thrown = {self.number[found.target] for n in delegating if (found := covering[old[n].unit])}
         return {n + 2 for n in own} | thrown
+
+    def _group(self, call: int) -> int:
+        """The first instruction of a call's group."""
+        while self.old[call - 1].op in (facts.KW_NAMES, facts.PRECALL):
+            call -= 1
+        return call
 
     def _loop_end(self, await_: int) -> int:
         """The gap behind the send loop of an implicit await."""
@@ -364,7 +392,7 @@ class _Check:
             if not last <= found.start < found.end:
                 self._fault(f"exception ranges are out of order at {found}")
             last = found.end
-        unwind = min((mark.start for mark in self.marks if mark.kind == "unwind"), default=None)
+        unwind = self.handlers[0].start if self.unwinds else None
         marked = {mark.gap for mark in self.marks if mark.kind == "return"}
         before = _by_unit(self.old_ranges, self.old[-1].end)
         now = [
@@ -380,13 +408,54 @@ class _Check:
                 expected.append((unwind, 1))
             else:
                 expected.append(None)
-        checks = [(new.start, new.end, expected[number]) for number, new in enumerate(self.place)]
+        thrown = self._thrown(now, expected)
+        checks = [(new.start, new.end, thrown.get(n, expected[n])) for n, new in enumerate(self.place)]
         for mark in self.marks:
-            inside = None if mark.gap == len(self.old) else expected[mark.gap - self._is_after(mark)]
-            checks.append((mark.start, mark.end, inside))
+            if mark.gap < len(self.old):
+                checks.append((mark.start, mark.end, expected[mark.gap - self._is_after(mark)]))
+        if self.unwinds:
+            checks.append((self.handlers[0].start, self.handlers[0].end, None))
         for start, end, handled in checks:
             if set(now[start:end]) != {handled}:
                 self._fault(f"new units {start} to {end} are handled by {now[start:end]}, not by {handled}")
+
+    def _thrown(
+        self, now: list[tuple[int, int] | None], expected: list[tuple[int, int] | None]
+    ) -> dict[int, tuple[int, int]]:
+        """What handles each instruction at which a thrown exception surfaces, if a `throw` stands there.
+
+        Those handlers pass on to what handles the instruction otherwise; that is checked here.
+        """
+        handled = {}
+        by_start = {handler.start: handler for handler in self.handlers[self.unwinds :]}
+        used = set()
+        seen: dict[int, list[Edit]] = {}  # the YIELD_VALUE, and in 3.11 the jump back, to what stands there
+        for number in self._surfaces():
+            to, otherwise = now[self.place[number].unit], expected[number]
+            if to is None or to[0] not in by_start:
+                seen[number] = []
+                continue
+            handler = by_start[to[0]]
+            used.add(to[0])
+            seen[number] = handler.edits
+            handled[number] = handler.start, (otherwise[1] >> 1 if otherwise else 0) << 1 | 1
+            if set(now[handler.start : handler.end]) != {otherwise}:
+                self._fault(f"the handler at {handler.start} does not lead to {otherwise}")
+        for edit in self.edits:
+            there = [number for number, edits in seen.items() if any(each is edit for each in edits)]
+            if edit.site == "throw" and not self._is_limited(edit) and len(there) < len(seen):
+                self._fault(f"'throw' is missing at {sorted(set(seen) - set(there))}")
+        if used != set(by_start):
+            self._fault(f"nothing leads to the handlers at {sorted(set(by_start) - used)}")
+        return handled
+
+    def _surfaces(self) -> list[int]:
+        """The instructions at which a thrown exception surfaces."""
+        old = self.old
+        found = [n for n in range(len(old)) if old[n].op == facts.YIELD_VALUE]
+        if facts.THROW_READS_SEND:
+            found += [n + 2 for n in found if old[n + 2].op == facts.JUMP_BACKWARD_NO_INTERRUPT]
+        return found
 
     def _positions(self) -> None:
         old = list(self.original.co_positions())
@@ -404,7 +473,7 @@ class _Check:
         for mark in self.marks:
             if mark.edit is not None and mark.edit.form == "hook":
                 position = old[self.old[mark.gap].start]
-            elif mark.kind in ("entry", "unwind") or (mark.kind == "async_end" and facts.HANDLERS_START_LINES):
+            elif mark.kind in _NOWHERE or (mark.kind == "async_end" and facts.HANDLERS_START_LINES):
                 position = lines.NOWHERE
             elif mark.kind == "waited":
                 position = old[self.old[mark.gap].start]
@@ -414,8 +483,8 @@ class _Check:
             there = set(new[mark.start : mark.end])
             if there != {position}:
                 self._fault(f"{mark.kind!r} at {mark.start}: has positions {there}, not {position}")
-        if self.tail and new[self.tail.unit] != lines.NOWHERE:
-            self._fault("the end of the handler has a position")
+        if set(new[self.place[-1].end :]) - {lines.NOWHERE}:
+            self._fault("the handlers at the end have positions")
 
     def _stack(self) -> None:
         most = deepest(self.written)

@@ -1,8 +1,8 @@
 """Watch and instrument a program while it runs.
 
 A function is named by its path. From its next call on its calls are counted, or a hook is called. The function object
-stays: its code object is exchanged, so every reference taken earlier is covered, and undoing it puts the very code object
-back. What runs already ends in the code it began with.
+stays: its code object is exchanged, so every reference taken earlier is covered, and undoing it puts the very code
+object back. What runs already ends in the code it began with.
 """
 
 from collections.abc import Callable, Iterable

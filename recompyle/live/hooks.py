@@ -13,4 +13,4 @@ def instrumentation_hook(name: str) -> None:
     """
     record = registry.known(name)
     if record is not None and record.hits is not None:
-        ~record.hits
+        record.hits.__invert__()

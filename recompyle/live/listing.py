@@ -1,7 +1,7 @@
 """All functions of a program that can be instrumented.
 
-Those are the functions and methods that imported modules define, if the module's file lies outside of the standard library
-and of what is installed. Modules are searched in small slices, with the interpreter given up between two of them.
+Those are the functions and methods that imported modules define, if the module's file lies outside of the standard
+library and of what is installed. Modules are searched in small slices, and between them the interpreter is given up.
 """
 
 import site
@@ -107,6 +107,13 @@ def _listed(places: list[Place]) -> Listed:
     own = first_of(places)
     aliases = tuple(each.path for each in places if each is not own)
     return Listed(
-        own.path, aliases, own.kind, flavor_of(code), own.owner, code.co_filename, code.co_firstlineno, own.notes,
+        own.path,
+        aliases,
+        own.kind,
+        flavor_of(code),
+        own.owner,
+        code.co_filename,
+        code.co_firstlineno,
+        own.notes,
         weakref.ref(function),
     )

@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import sys
 from typing import TextIO
 
 from recompyle.live.session import Line, Session
-from recompyle.live.table import columns_for, fit, is_unicode, printable, text_of
+from recompyle.live.table import MIN_WIDTH, columns_for, fit, is_unicode, printable, text_of
 
 __all__ = ["PERIOD", "Writer"]
 
 PERIOD = 2.0  # seconds between two tables
+NUMBERS = ("calls", "hits", "rate", "last", "cost")  # to the right of their columns
 
 
 class Writer:
@@ -23,7 +25,8 @@ class Writer:
 
     def __init__(self, session: Session, out: TextIO, as_json: bool = False):
         self._session, self._out, self._as_json = session, out, as_json
-        self._unicode = is_unicode(getattr(out, "encoding", None))
+        self._encoding = getattr(out, "encoding", None) or "utf-8"
+        self._unicode = is_unicode(self._encoding)
         self._written: dict[str, tuple[str, int | None, int]] = {}
 
     def table(self, whole: bool = False) -> None:
@@ -38,27 +41,32 @@ class Writer:
         whole = whole or not self._written
         rows = [line for line in self._session.lines if whole or self._written.get(line.path) != _key(line)]
         self._written.update((line.path, _key(line)) for line in rows)
-        columns = columns_for(max(60, shutil.get_terminal_size().columns))
         if rows:
-            totals = self._session.totals
-            self._print(f"pid {self._session.source.pid}  {totals['on']} on / {self._session.count}  hits {totals['hits']:,}")
-            self._print(" ".join(fit(each.title, each.width, each.name not in ("state", "name")) for each in columns).rstrip())
+            self._rows(rows)
+
+    def _rows(self, rows: list[Line]) -> None:
+        columns = columns_for(max(MIN_WIDTH, shutil.get_terminal_size().columns))
+        totals = self._session.totals
+        pid, count = self._session.source.pid, self._session.count
+        self._print(f"pid {pid}  {totals['on']} on / {count}  hits {totals['hits']:,}")
+        self._print(" ".join(fit(each.title, each.width, each.name in NUMBERS) for each in columns).rstrip())
         for line in rows:
-            cells = (
-                fit(text_of(line, each.name, each.width, self._unicode), each.width, each.name not in ("state", "name", "history"))
-                for each in columns
-            )
+            texts = [text_of(line, each.name, each.width, self._unicode) for each in columns]
+            cells = [fit(text, each.width, each.name in NUMBERS) for text, each in zip(texts, columns, strict=True)]
             self._print(" ".join(cells).rstrip())
 
     def messages(self) -> None:
-        """Write what has been said meanwhile; with JSON nothing."""
+        """Write what has been said meanwhile; with JSON to the standard error, so that the output stays JSON."""
         while self._session.messages:
             level, text = self._session.messages.popleft()
-            if not self._as_json:
-                self._print(printable(f"error: {text}" if level == "error" else text))
+            shown = printable(f"error: {text}" if level == "error" else text)
+            if self._as_json:
+                print(shown, file=sys.stderr, flush=True)
+            else:
+                self._print(shown)
 
     def _print(self, text: str) -> None:
-        print(text.encode(self._out.encoding or "ascii", "backslashreplace").decode(self._out.encoding or "ascii"), file=self._out, flush=True)
+        print(text.encode(self._encoding, "backslashreplace").decode(self._encoding), file=self._out, flush=True)
 
 
 def _key(line: Line) -> tuple[str, int | None, int]:

@@ -19,7 +19,7 @@ from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
-from recompyle.live.resolve import Absent, Target, is_imported, resolve
+from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
 from recompyle.patch.targets import Found
@@ -65,8 +65,8 @@ class Record:
     """What is known of one function.
 
     Attributes:
-        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending path
-            only the path is known.
+        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending
+            path only the path is known.
         state: ``off``, ``applying``, ``on``, ``restoring``, ``pending``, ``refused`` or ``failed``.
         mode: ``counter`` or ``hook``; None while neither was asked for.
         error: why it is refused or failed.
@@ -80,8 +80,29 @@ class Record:
     """
 
     __slots__ = (
-        "__weakref__", "aliases", "became", "error", "file", "flavor", "frames", "guard", "hits", "holders", "keep", "kind",
-        "line", "mode", "notes", "original_code", "own_hook", "owner", "patch", "path", "ref", "state", "wanted",
+        "__weakref__",
+        "aliases",
+        "became",
+        "error",
+        "file",
+        "flavor",
+        "frames",
+        "guard",
+        "hits",
+        "holders",
+        "keep",
+        "kind",
+        "line",
+        "mode",
+        "notes",
+        "original_code",
+        "own_hook",
+        "owner",
+        "patch",
+        "path",
+        "ref",
+        "state",
+        "wanted",
     )
 
     def __init__(self, path: str):
@@ -100,7 +121,7 @@ class Record:
         self.holders: set[object] = set()
         self.wanted: dict[str, Any] = {}
         self.ref: weakref.ref[FunctionType] | None = None
-        self.keep: FunctionType | None = None  # what stands for closures yet to be made belongs to nobody else
+        self.keep: Function | None = None  # what stands for closures yet to be made belongs to nobody else
         self.frames = running.Frames()
         self.became: Record | None = None
 
@@ -186,7 +207,10 @@ class Handle:
         """How often the function was entered while it was instrumented, all times together."""
         return _hits_of(self._record)
 
-    instrumentation_count = hits
+    @property
+    def instrumentation_count(self) -> int:
+        """The same as ``hits``."""
+        return self.hits
 
     @property
     def call_count(self) -> int | None:
@@ -386,7 +410,8 @@ class Registry:
             RecompyleError: an audit hook forbade one; the others are restored.
         """
         with self._turn:
-            chosen = [each for each in self.records() if each.state != "off" and (holder is None or holder in each.holders)]
+            active = [each for each in self.records() if each.state != "off"]
+            chosen = [each for each in active if holder is None or holder in each.holders]
             refusals = []
             for record in chosen:
                 try:
@@ -481,7 +506,7 @@ class Registry:
         return None if record is None or record.is_freed else record
 
     def _reap(self) -> None:
-        """Forgets freed functions. The lock is held; a function may be freed anywhere, so its callback only notes it."""
+        """Forgets freed functions, of which callbacks only take note. The lock is held."""
         while self._gone:
             gone = self._gone.popleft()
             for key, record in list(self._records.items()):
@@ -604,5 +629,6 @@ def _hits_of(record: Record) -> int:
 
 def _error_of(record: Record) -> ErrorText | None:
     if record.error is None and record.guard is not None and record.guard.off:
-        return {"slug": "hook_disabled", "text": "the hook raised 10 times in a row and is called no more; hits are counted"}
+        text = "the hook raised 10 times in a row and is called no more; hits are counted"
+        return {"slug": "hook_disabled", "text": text}
     return record.error

@@ -14,7 +14,7 @@ import types
 from collections.abc import Collection, Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
 from recompyle.patch import inner
@@ -30,14 +30,38 @@ from recompyle.patch.resolve import (
 )
 from recompyle.rewrite import origin
 
-__all__ = ["ABSENT", "Absent", "Target", "accept", "accepted", "first_of", "flavor_of", "is_imported", "resolve", "split", "survey"]
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Target",
+    "accept",
+    "accepted",
+    "first_of",
+    "flavor_of",
+    "is_imported",
+    "resolve",
+    "split",
+    "survey",
+]
 
 PART = re.compile(rf"(?P<name>{IDENTIFIER}|<locals>|<lambda>)(?P<implementation>\[[\w.]+\])?")
+Function: TypeAlias = Any  # a FunctionType; as an attribute it would be taken for a method by type checkers
 EXAMPLES = "such as 'app.orders:total' or 'app.orders:Service.checkout'"
 ABSENT = object()
 ACCESSORS = {"getter": "fget", "setter": "fset", "deleter": "fdel"}
 
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
+_METHODS: tuple[tuple[type, str], ...] = (
+    (staticmethod, "staticmethod"),
+    (classmethod, "classmethod"),
+    (MethodType, "method"),
+)
+_INSTANCES: tuple[tuple[type, str, str], ...] = (
+    (_LRU_CACHE, "__wrapped__", "cached hits do not run the body"),
+    (functools.cached_property, "func", "cached hits do not run the body"),
+    (functools.partialmethod, "func", "behind a partialmethod"),
+    (functools.singledispatchmethod, "dispatcher", ""),
+)
 _LAZY = getattr(types, "LazyImportType", ())  # 3.15
 _prefixes: dict[str, str] = {}
 
@@ -77,7 +101,7 @@ class Target(NamedTuple):
     file: str
     line: int
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 class Leaf(NamedTuple):
@@ -91,7 +115,7 @@ class Leaf(NamedTuple):
     suffix: str
     kind: str
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 class Place(NamedTuple):
@@ -107,7 +131,7 @@ class Place(NamedTuple):
     owner: str
     kind: str
     notes: tuple[str, ...]
-    function: FunctionType
+    function: Function
 
 
 def accept(prefix: str, module: str) -> None:
@@ -220,7 +244,15 @@ def first_of(places: Sequence[Place]) -> Place:
 def _target(path: str, aliases: tuple[str, ...], owner: str, leaf: Leaf) -> Target:
     code = origin.of(leaf.function.__code__)
     return Target(
-        path, aliases, leaf.kind, flavor_of(code), owner, code.co_filename, code.co_firstlineno, leaf.notes, leaf.function
+        path,
+        aliases,
+        leaf.kind,
+        flavor_of(code),
+        owner,
+        code.co_filename,
+        code.co_firstlineno,
+        leaf.notes,
+        leaf.function,
     )
 
 
@@ -310,7 +342,7 @@ class _Walk:
 
     def _closure(self, parts: list[str]) -> tuple[Leaf, str, str]:
         at = parts.index("<locals>")
-        outer, owner, spelled = self.to(parts[:at])
+        outer, _, spelled = self.to(parts[:at])
         function, rest = outer.function, parts[at + 1 :]
         code = origin.of(function.__code__)
         while rest:
@@ -371,25 +403,18 @@ class _Unwrap:
             if type(registry) is MappingProxyType and "__wrapped__" in obj.__dict__:  # made by singledispatch
                 return self._implementations(registry, notes)
             return [self._layer_of(obj, kind, notes)]
-        for base, of in (
-            (staticmethod, "staticmethod"), (classmethod, "classmethod"), (MethodType, "method"),
-        ):
-            if issubclass(holder, base):
-                if base is MethodType:
-                    notes += (_affects(base.__dict__["__self__"].__get__(obj)),)
-                return self.leaves(base.__dict__["__func__"].__get__(obj), of, notes)
-        for base in (property, types.DynamicClassAttribute):
-            if issubclass(holder, base):
-                return self._accessors(base, obj, notes)
+        for wrapper, of in _METHODS:
+            if issubclass(holder, wrapper):
+                if wrapper is MethodType:
+                    notes += (_affects(MethodType.__dict__["__self__"].__get__(obj)),)
+                return self.leaves(wrapper.__dict__["__func__"].__get__(obj), of, notes)
+        for kind_of_property in (property, types.DynamicClassAttribute):
+            if issubclass(holder, kind_of_property):
+                return self._accessors(kind_of_property, obj, notes)
         if issubclass(holder, functools.partial):
             return self.leaves(functools.partial.__dict__["func"].__get__(obj), kind, (*notes, "behind a partial"))
         attributes = _attributes(obj, holder)
-        for base, attribute, note in (
-            (_LRU_CACHE, "__wrapped__", "cached hits do not run the body"),
-            (functools.cached_property, "func", "cached hits do not run the body"),
-            (functools.partialmethod, "func", "behind a partialmethod"),
-            (functools.singledispatchmethod, "dispatcher", ""),
-        ):
+        for base, attribute, note in _INSTANCES:
             if issubclass(holder, base):
                 kind = "getter" if base is functools.cached_property else kind
                 held = attributes.get(attribute)
@@ -401,7 +426,9 @@ class _Unwrap:
         for accessor, slot in ACCESSORS.items():
             held = base.__dict__[slot].__get__(obj) if base is property else _attributes(obj, type(obj)).get(slot)
             suffix = "" if accessor == "getter" else f".{accessor}"
-            found += [leaf._replace(suffix=suffix) for leaf in self.leaves(held, accessor, notes)[:1] if held is not None]
+            found += [
+                leaf._replace(suffix=suffix) for leaf in self.leaves(held, accessor, notes)[:1] if held is not None
+            ]
         return found
 
     def _implementations(self, registry: "MappingProxyType[type, Any]", notes: tuple[str, ...]) -> list[Leaf]:
@@ -429,7 +456,9 @@ class _Unwrap:
             return Leaf("", kind, notes, function)
         if self.layer is not None:
             if not -len(chain) <= self.layer < len(chain):
-                raise TargetNotFound(f"{self.name} has {len(chain)} layers, so there is no layer {self.layer}", "not_found")
+                raise TargetNotFound(
+                    f"{self.name} has {len(chain)} layers, so there is no layer {self.layer}", "not_found"
+                )
             chosen = chain[self.layer]
         else:
             names = (self.name, function.__name__, self.name.lstrip("_"))

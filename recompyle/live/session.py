@@ -346,13 +346,16 @@ class Session:
             done(future.result())
             return
         slug = getattr(error, "slug", None)
-        said = str(error) if isinstance(error, (RecompyleError, ValueError)) else f"{type(error).__name__}: {error}"
-        near = self.nearest(what) if slug in ("not_found", None) and isinstance(error, (RecompyleError, ValueError)) else []
+        is_told = isinstance(error, (RecompyleError, ValueError))
+        said = str(error) if is_told else f"{type(error).__name__}: {error}"
+        near = self.nearest(what) if slug == "not_found" or isinstance(error, ValueError) else []
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         self._say("error", f"{'refused' if slug else 'failed'}{f' ({slug})' if slug else ''}: {said}{hint}")
 
     def command(self, text: str) -> str | None:
-        """Carry out a typed line: ``PATH``, ``hook PATH``, ``restore PATH``, ``restore all``, ``list [PATTERN]``, ``quit``.
+        """Carry out a typed line.
+
+        That is ``PATH``, ``hook PATH``, ``restore PATH``, ``restore all``, ``list [PATTERN]`` or ``quit``.
 
         Returns:
             ``"quit"`` or ``"list"`` if the caller has to do that; else None.
@@ -398,8 +401,8 @@ class Session:
         found: list[str] = []
         for path in self._paths():
             if path.startswith(typed):
-                end = min((at for at in (path.find(mark, len(typed)) for mark in ".:") if at >= 0), default=len(path) - 1)
-                offer = path[: end + 1]
+                ends = [at for mark in ".:" if (at := path.find(mark, len(typed))) >= 0]
+                offer = path[: min(ends, default=len(path)) + 1]
                 if offer not in found:
                     insort(found, offer)
         if len(found) == 1 and found[0] != typed and found[0][-1:] in (".", ":"):

@@ -129,19 +129,21 @@ class Local:
     def _all(self, pattern: str = "*") -> list[Row]:
         registry = state.registry
         shown: set[int] = set()
+        paths: set[str] = set()
         rows = []
         for each in self._listed:
             function = each.ref()
             if function is None:
                 continue
             record = registry.of(function)
-            if record is not None:
-                shown.add(id(record))
+            shown.add(id(record))
+            paths.add(each.path)
             if _matches(each, pattern):
                 rows.append(_row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record))
-        # what lies outside of the list, such as a function of the standard library
+        # What lies outside of the list: functions of the standard library; one whose name means another one by now.
         for record in registry.records():
-            if id(record) not in shown and (record.state != "off" or record.hits) and _matches(record, pattern):
+            is_past = record.state == "off" and (record.hits is None or record.path in paths)
+            if id(record) not in shown and not is_past and _matches(record, pattern):
                 rows.append(registry.row(record))
         return rows
 
@@ -192,7 +194,8 @@ def details_of(path: str) -> Details:
     record = state.registry.of(target.function)
     if record is None:
         place = Listed(*target[:8], weakref.ref(target.function))
-        return {"row": _row_of(place, state.registry.calls_of(target.path)), "before": _text(target.function.__code__), "after": None}
+        row = _row_of(place, state.registry.calls_of(target.path))
+        return {"row": row, "before": _text(target.function.__code__), "after": None}
     after = target.function.__code__
     before = record.original_code or after
     return {"row": settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
@@ -228,7 +231,7 @@ def _row_of(each: Listed, calls: int | None) -> Row:
     """The row of a function that nobody asked for so far."""
     row: Any = {name: getattr(each, name) for name in ("path", "kind", "flavor", "owner", "file", "line")}
     row.update(
-        aliases=list(each.aliases), state="off", mode=None, calls=calls, hits=0, rate=None, last_hit_ms=None, in_flight=0,
-        slot=None, engine="code", notes=list(each.notes), error=None,
+        aliases=list(each.aliases), state="off", mode=None, calls=calls, hits=0, rate=None, last_hit_ms=None,
+        in_flight=0, slot=None, engine="code", notes=list(each.notes), error=None,
     )
     return row

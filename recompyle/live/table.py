@@ -9,7 +9,7 @@ from recompyle.live.session import Line
 
 __all__ = ["Column", "columns_for", "fit", "glyph", "printable", "shorten", "text_of", "width_of"]
 
-GLYPHS = {"off": "·", "on": "●", "pending": "◌", "refused": "×", "foreign": "!", "failed": "×"}
+GLYPHS = {"off": "·", "on": "●", "pending": "◌", "refused": "\u00d7", "foreign": "!", "failed": "\u00d7"}
 ASCII = {"off": "-", "on": "*", "pending": "?", "refused": "x", "foreign": "!", "failed": "x"}
 BUSY = "~"  # applying, restoring
 BARS = "▁▂▃▄▅▆▇█"

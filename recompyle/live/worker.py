@@ -38,7 +38,8 @@ class Worker:
         future: Future[T] = Future()
         with self._start:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, args=(self._queue,), name="recompyle live", daemon=True)
+                pending = (self._queue,)
+                self._thread = threading.Thread(target=self._run, args=pending, name="recompyle live", daemon=True)
                 self._thread.start()
         self._queue.put((future, work))
         return future

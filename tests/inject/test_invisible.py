@@ -13,7 +13,8 @@ import pytest
 from recompyle import inject
 
 KINDS = (
-    "entry", "return", "unwind", "handler", "yield", "resume", "waiting", "waited", "async_end", "leaving",
+    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting", "waited",
+    "async_end", "leaving",
 )  # fmt: skip
 
 
@@ -28,7 +29,17 @@ class Probe:
 def write_all(code, kinds, form):
     """A code object with marks in it and in every code object nested in it."""
     consts = tuple(write_all(c, kinds, form) if isinstance(c, types.CodeType) else c for c in code.co_consts)
-    edits = [inject.Edit(kind, Probe(), "statement" if kind == "entry" else form) for kind in kinds]
+    present = {site.kind for site in inject.sites(code, include_implicit=True)}
+    edits = [
+        inject.Edit(
+            kind,
+            Probe(),
+            "statement" if kind in ("entry", "created", "call") else form,
+            include_implicit=kind in ("call", "called"),
+        )
+        for kind in kinds
+        if kind in present
+    ]
     return inject.write(code.replace(co_consts=consts), edits)
 
 
@@ -229,8 +240,8 @@ WATCHERS = [traced, profiled] + ([monitored] if sys.version_info >= (3, 12) else
 @pytest.mark.parametrize("watch", WATCHERS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize("name", WORK)
 def test_streams_are_those_of_the_plain_run(name, watch, form):
-    # Each exception that passes an `unwind` is one more event of monitoring; else the streams are equal.
-    kinds = [kind for kind in KINDS if watch is not monitored or kind != "unwind"]
+    # Each exception that passes an `unwind` or a `throw` is one more event of monitoring; else the streams are equal.
+    kinds = [kind for kind in KINDS if watch is not monitored or kind not in ("unwind", "throw")]
     expected, plain = watch(WORK[name], load(name, ()))
     result, events = watch(WORK[name], load(name, kinds, form))
     assert result == expected
@@ -239,9 +250,10 @@ def test_streams_are_those_of_the_plain_run(name, watch, form):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
-def test_unwind_adds_the_two_documented_events():
-    _, plain = monitored(diff, load("difflib", ()))
-    _, events = monitored(diff, load("difflib", ("unwind",)))
+@pytest.mark.parametrize("kind, work", [("unwind", "difflib"), ("throw", "contextlib"), ("throw", "asyncio.taskgroups")])
+def test_handlers_add_the_two_documented_events(kind, work):
+    _, plain = monitored(WORK[work], load(work, ()))
+    _, events = monitored(WORK[work], load(work, (kind,)))
     rest = [event for event in events if event[0] not in ("EXCEPTION_HANDLED", "RERAISE")]
     assert rest == [event for event in plain if event[0] not in ("EXCEPTION_HANDLED", "RERAISE")]
 

@@ -4,6 +4,7 @@ import array
 import copy
 import gc
 import mmap
+import operator
 import pickle
 import weakref
 
@@ -16,7 +17,7 @@ from recompyle._c.probe import Probe
 def test_counts_where_it_was_told_to():
     numbers = array.array("Q", [0, 40, 0])
     probe = inject.SlotCounter(numbers, 1, label="total")
-    ~probe
+    operator.invert(probe)
     value = object()
     assert probe[value] is value
     assert list(numbers) == [0, 42, 0]
@@ -50,7 +51,7 @@ def test_the_memory_is_held():
     probe = inject.SlotCounter(held)
     del held
     gc.collect()
-    ~probe
+    operator.invert(probe)
     assert gone() is not None and probe.count == 1
     del probe
     assert gone() is None
@@ -79,5 +80,5 @@ def test_it_is_made_once_and_copies_are_itself():
     assert copy.copy(probe) is probe and copy.deepcopy(probe) is probe
     assert type(pickle.loads(pickle.dumps(probe))) is Probe
     unmade = inject.SlotCounter.__new__(inject.SlotCounter)
-    ~unmade
+    operator.invert(unmade)
     assert unmade.count == 1

@@ -23,8 +23,10 @@ SAMPLE = [
     "logging/__init__", "os", "pickle", "subprocess", "threading", "typing",
 ]  # fmt: skip
 KINDS = (
-    "entry", "return", "unwind", "handler", "yield", "resume", "waiting", "waited", "async_end", "leaving",
+    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting",
+    "waited", "async_end", "leaving",
 )  # fmt: skip
+NO_VALUE = ("entry", "created", "call")
 WRITTEN = ("co_code", "co_consts", "co_linetable", "co_exceptiontable", "co_stacksize")
 SHARDS = 20
 
@@ -56,7 +58,12 @@ def codes(path):
 
 
 def edits(kinds, form):
-    return [inject.Edit(kind, Probe(), "statement" if kind == "entry" else form) for kind in kinds]
+    forms = ["statement" if kind in NO_VALUE else form for kind in kinds]
+    implicit = [kind in ("call", "called") for kind in kinds]
+    return [
+        inject.Edit(kind, Probe(), form, include_implicit=also)
+        for kind, form, also in zip(kinds, forms, implicit, strict=True)
+    ]
 
 
 def prove(path):
@@ -67,8 +74,9 @@ def prove(path):
         same = inject.write(code, [])
         changed = [name for name in WRITTEN if getattr(code, name) != getattr(same, name)]
         found += [f"{code!r}: {name} changed without an edit" for name in changed]
-        present = {site.kind for site in inject.sites(code)}
-        for kinds in [(kind,) for kind in KINDS if kind in present] + [KINDS]:
+        present = {site.kind for site in inject.sites(code, include_implicit=True)}
+        together = [kind for kind in KINDS if kind in present]
+        for kinds in [(kind,) for kind in together] + [together]:
             for form in ("statement", "value"):
                 chosen = edits(kinds, form)
                 found += verify.faults(code, inject.write(code, chosen), chosen)
@@ -88,7 +96,7 @@ def test_sites_have_the_positions_of_their_instructions(name):
         positions = list(code.co_positions())
         for site in inject.sites(code):
             shown = (site.line, site.end_line, site.column, site.end_column)
-            if site.kind in ("entry", "unwind"):
+            if site.kind in ("entry", "created", "unwind"):
                 assert shown == (None, None, None, None)
             elif site.kind not in ("resume", "waited", "async_end"):  # those show the yield or the await
                 assert shown == positions[site.unit]
@@ -103,7 +111,7 @@ def fuzz(paths, rounds, seed):
         code = choice.choice(pool)
         chosen = []
         for site in choice.choices(inject.sites(code), k=choice.choice((1, 2, 3, 8, 40, 200))):
-            form = choice.choice(("statement", "value")) if site.kind != "entry" else "statement"
+            form = choice.choice(("statement", "value")) if site.kind not in NO_VALUE else "statement"
             chosen.append(inject.Edit(site.kind, Probe(), form, choice.choice((None, site.index))))
         found += verify.faults(code, inject.write(code, chosen), chosen)
     return found

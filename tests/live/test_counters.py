@@ -40,7 +40,7 @@ def test_another_object_for_each_and_free_again():
     one, two = Hits(), Hits()
     assert one.index != two.index
     assert two.address - one.address == 16 * (two.index - one.index)
-    ~one
+    _ = ~one
     index = one.index
     del one
     three = Hits()
@@ -61,7 +61,7 @@ def test_page_as_another_process_reads_it():
     descriptor, generation, slots = _guard.page()
     assert header(descriptor) == (b"RCPLIVE1", 1, 16, slots, generation, os.getpid(), header(descriptor)[6])
     for _ in range(3):
-        ~hits
+        _ = ~hits
     assert count_at(descriptor, hits.index) == (3, 0)
     _guard.note_start(123)
     assert header(descriptor)[6] == 123
@@ -72,7 +72,7 @@ def test_generation_tells_that_slots_have_another_meaning():
     _, before, _ = _guard.page()
     hits = Hits()
     _, taken, _ = _guard.page()
-    ~hits
+    _ = ~hits
     _, counted, _ = _guard.page()
     del hits
     _, given, _ = _guard.page()
@@ -91,7 +91,7 @@ def test_page_cannot_be_written_or_shrunk_by_who_gets_the_descriptor():
         os.ftruncate(descriptor, 64)
     assert fcntl.fcntl(descriptor, 1034) & 0x16 == 0x16  # F_GET_SEALS: shrink, grow, future write
     assert not os.get_inheritable(descriptor)
-    ~hits
+    _ = ~hits
     assert hits.count == 1
 
 
@@ -131,14 +131,17 @@ def test_a_forked_child_counts_for_itself():
             live.instrument("__main__:f", lambda name: None)
             f()
             descriptor, generation, slots = _guard.page()
-            pid = struct.unpack_from("=Q", mmap.mmap(descriptor, 0, prot=mmap.PROT_READ), 32)[0] if descriptor >= 0 else os.getpid()
+            header = b"" if descriptor < 0 else mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)[:40]
+            pid = struct.unpack_from("=Q", header, 32)[0] if header else os.getpid()
             other = __import__("recompyle.live.state").live.state.worker.submit(lambda: 7).result(30)
             os.write(write, f"{handle.hits} {pid == os.getpid()} {other} {handle.state}".encode())
             os._exit(0)
         os.waitpid(child, 0)
         print(os.read(read, 100).decode(), handle.hits)
     """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "3 True 7 on 1\n"
 
 

@@ -271,7 +271,13 @@ def test_guard_counts_and_calls():
     hits, seen = Hits("a:b"), []
     guard = Guard(hits, seen.append)
     guard("a:b")
-    assert (hits.count, seen, repr(guard), hash(guard) == hash(guard), guard == Guard(hits)) == (1, ["a:b"], "<instrumentation_hook>", True, False)
+    assert (hits.count, seen, repr(guard), hash(guard) == hash(guard), guard == Guard(hits)) == (
+        1,
+        ["a:b"],
+        "<instrumentation_hook>",
+        True,
+        False,
+    )
     guard.hook = None
     guard("a:b")
     assert (hits.count, len(seen)) == (2, 1)

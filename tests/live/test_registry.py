@@ -83,7 +83,14 @@ def test_row_is_plain_data_with_all_keys(app):
     row = live.instrument(path(app, "f")).row()
     assert set(row) == set(Row.__annotations__)
     assert json.loads(json.dumps(row)) == row
-    assert (row["state"], row["mode"], row["hits"], row["kind"], row["in_flight"], row["engine"]) == ("on", "counter", 0, "function", 0, "code")
+    assert (row["state"], row["mode"], row["hits"], row["kind"], row["in_flight"], row["engine"]) == (
+        "on",
+        "counter",
+        0,
+        "function",
+        0,
+        "code",
+    )
     listed = {each["path"]: each for each in live.list(path(app, "*"))}
     assert listed[path(app, "f")] == row
     assert set(listed[path(app, "g")]) == set(row)
@@ -476,11 +483,15 @@ def test_many_threads_instrument_and_restore_while_others_call(app):
         choice = random.Random(seed)
         try:
             for _ in range(50):
-                name = path(app, choice.choice("fg"))
-                choice.choice([
-                    lambda: live.instrument(name), lambda: live.instrument(name, lambda _: None), lambda: live.restore(name),
-                    lambda: live.list(path(app, "*")), live.restore_all,
-                ])()
+                choice.choice(
+                    [
+                        lambda name: live.instrument(name),
+                        lambda name: live.instrument(name, lambda _: None),
+                        live.restore,
+                        live.list,
+                        lambda _: live.restore_all(),
+                    ]
+                )(path(app, choice.choice("fg")))
         except BaseException as error:
             wrong.append(error)
 

@@ -1,5 +1,6 @@
 """Paths lead to the right function, to one only, and nothing runs meanwhile."""
 
+import contextlib
 import functools
 import random
 import sys
@@ -10,7 +11,7 @@ import pytest
 from recompyle import NotRewritable, TargetNotFound, live
 from recompyle.live.resolve import Absent, accept, resolve, split
 
-CORPUS = '''
+CORPUS = """
     import functools
 
     def plain(x):
@@ -118,7 +119,7 @@ CORPUS = '''
     instance = Callable()
     hidden = Base()
     bound = hidden.method
-'''
+"""
 
 
 @pytest.fixture
@@ -192,7 +193,8 @@ def test_owner(corpus):
 
 
 @pytest.mark.parametrize(
-    "name, flavor", [("plain", "plain"), ("Base.waits", "coroutine"), ("Base.yields", "generator"), ("Base.both", "async_generator")]
+    "name, flavor",
+    [("plain", "plain"), ("Base.waits", "coroutine"), ("Base.yields", "generator"), ("Base.both", "async_generator")],
 )
 def test_flavor(corpus, name, flavor):
     assert resolve(f"{corpus.__name__}:{name}").flavor == flavor
@@ -278,7 +280,9 @@ def test_dotted_path_is_split_behind_the_longest_module(corpus):
     assert resolve(f"{corpus.__name__}.Base.method").path == f"{corpus.__name__}:Base.method"
 
 
-@pytest.mark.parametrize("path", ["", "x", ":f", "a:", "a:b c", "a:b..c", "a:1", "a b:c", "a:f[", "a:<module>", "nowhere.at.all"])
+@pytest.mark.parametrize(
+    "path", ["", "x", ":f", "a:", "a:b c", "a:b..c", "a:1", "a b:c", "a:f[", "a:<module>", "nowhere.at.all"]
+)
 def test_malformed_path(path):
     with pytest.raises(ValueError, match="expected module:name"):
         resolve(path)
@@ -293,17 +297,26 @@ def test_module_that_is_not_imported_is_not_imported(make):
     assert name not in sys.modules
 
 
-@pytest.mark.parametrize("name", ["nothing", "Base.nothing", "plain.nothing", "Base.prop.nothing", "shown[dict]", "outer.<locals>.nothing"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "Base.nothing", "plain.nothing", "Base.prop.nothing", "shown[dict]", "outer.<locals>.nothing"]
+)
 def test_unknown_name(corpus, name):
     with pytest.raises(TargetNotFound) as found:
         resolve(f"{corpus.__name__}:{name}")
     assert found.value.slug == "not_found"
 
 
-@pytest.mark.parametrize("path, slug", [
-    ("math:sin", "not_python"), ("builtins:len", "not_python"), ("builtins:str.join", "not_python"), ("sys:path", "no_function"),
-    ("collections:OrderedDict", "no_function"), ("string:ascii_letters", "no_function"),
-])
+@pytest.mark.parametrize(
+    "path, slug",
+    [
+        ("math:sin", "not_python"),
+        ("builtins:len", "not_python"),
+        ("builtins:str.join", "not_python"),
+        ("sys:path", "no_function"),
+        ("collections:OrderedDict", "no_function"),
+        ("string:ascii_letters", "no_function"),
+    ],
+)
 def test_what_is_no_python_function(path, slug):
     with pytest.raises(NotRewritable) as found:
         resolve(path)
@@ -381,11 +394,20 @@ def test_nothing_of_the_users_runs(make):
     module = make(SIDE_EFFECTS)
     happened = vars(module)["HAPPENED"]
     happened.clear()
-    for name in ("C.held", "C.prop", "C.method", "C.nothing", "c", "c.nothing", "descriptor", "descriptor.f", "nothing", "Descriptor.__get__"):
-        try:
+    for name in (
+        "C.held",
+        "C.prop",
+        "C.method",
+        "C.nothing",
+        "c",
+        "c.nothing",
+        "descriptor",
+        "descriptor.f",
+        "nothing",
+        "Descriptor.__get__",
+    ):
+        with contextlib.suppress(NotRewritable, TargetNotFound):
             resolve(f"{module.__name__}:{name}")
-        except (NotRewritable, TargetNotFound):
-            pass
     live.list(f"{module.__name__}*")
     assert happened == []
 

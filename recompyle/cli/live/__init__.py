@@ -1,4 +1,7 @@
-"""``python -m recompyle live``: watch and instrument a running program. Each of its commands is a file beside this one."""
+"""``python -m recompyle live``: watch and instrument a running program.
+
+Each of its commands is a file beside this one.
+"""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the random choices, to have them again")
-    parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="seconds to sleep after each call (0.001)")
+    parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="sleep after each call (0.001)")
     parser.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
     parser.add_argument("--hz", type=int, choices=(1, 2, 4, 5, 10, 20), default=4, help="samples a second (4)")
     parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")

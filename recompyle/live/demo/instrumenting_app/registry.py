@@ -19,10 +19,12 @@ def _methods(module: Any) -> list[tuple[str, Callable[[], Any]]]:
     """Bound methods, class methods and static methods, under the names of the classes that define them."""
     classes = [each for each in vars(module).values() if isinstance(each, type)]
     own = [(cls, cls, name) for cls in classes for name in vars(cls)]
-    inherited = [(cls, base, name) for cls in classes for base in cls.__bases__ for name in vars(base).keys() - vars(cls)]
+    inherited = [
+        (cls, base, name) for cls in classes for base in cls.__bases__ for name in sorted(vars(base).keys() - vars(cls))
+    ]
     return [
         (f"{module.__name__}:{owner.__name__}.{name}", getattr(cls(), name))
-        for cls, owner, name in [*own, *sorted(inherited, key=lambda each: each[2])]
+        for cls, owner, name in [*own, *inherited]
         if not name.startswith("__") and owner is not object
     ]
 

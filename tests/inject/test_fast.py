@@ -1,0 +1,176 @@
+"""The fast writer writes what the plain one writes, byte for byte; and what it leaves to that one."""
+
+import itertools
+import random
+import types
+
+import pytest
+
+from recompyle import inject
+from recompyle.errors import NotRewritable
+from recompyle.inject import _fast, facts, plain
+
+from .test_stdlib import KINDS, LIBRARY, NO_VALUE, SAMPLE, WRITTEN, Probe, codes, library
+
+USUAL = [("entry",), ("entry", "return"), ("entry", "return", "unwind"), ("yield", "resume"), ("handler", "leaving"), KINDS]
+
+
+def differences(code, edits):
+    """What the two writers do differently; None if the fast one leaves it to the other."""
+    fast = _fast.write(code, edits)
+    if fast is None:
+        return None
+    slow = plain.write(code, edits)
+    found = [name for name in WRITTEN if name != "co_consts" and getattr(fast, name) != getattr(slow, name)]
+    same_consts = len(fast.co_consts) == len(slow.co_consts) and all(map(types_is, fast.co_consts, slow.co_consts))
+    return found if same_consts else [*found, "co_consts"]
+
+
+def types_is(one, other):
+    return one is other
+
+
+def edits_for(kinds, form, present):
+    forms = ("statement", "value", "hook")
+    found = []
+    for kind in kinds:
+        if kind not in present:
+            continue
+        if form == "hook" and kind == "entry":
+            found.append(inject.Edit(kind, print, "hook", argument="name"))
+        found.append(inject.Edit(kind, Probe(), forms[form == "value" and kind not in NO_VALUE]))
+    return found
+
+
+def compare(paths):
+    count, left, found = 0, [], []
+    for code in itertools.chain.from_iterable(map(codes, paths)):
+        count += 1
+        present = {site.kind for site in inject.sites(code)}
+        for kinds, form in itertools.product(USUAL, ("statement", "value", "hook")):
+            edits = edits_for(kinds, form, present)
+            if not edits:
+                continue
+            differ = differences(code, edits)
+            if differ is None:
+                left.append((code, kinds))
+            elif differ:
+                found.append((code, kinds, form, differ))
+    return count, left, found
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_sample(name):
+    count, left, found = compare([LIBRARY / f"{name}.py"])
+    assert found == [] and left == []
+    assert count >= 10
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("shard", range(10))
+def test_whole_library(shard):
+    count, left, found = compare(itertools.islice(library(), shard, None, 10))
+    assert found == [] and left == []
+    assert count > 0
+
+
+def test_random_edits():
+    choice = random.Random(3)
+    pool = [code for name in SAMPLE[:8] for code in codes(LIBRARY / f"{name}.py")]
+    for _ in range(150):
+        code = choice.choice(pool)
+        chosen = []
+        for site in choice.choices(inject.sites(code), k=choice.choice((1, 3, 8, 40))):
+            form = choice.choice(("statement", "value")) if site.kind not in NO_VALUE else "statement"
+            chosen.append(inject.Edit(site.kind, Probe(), form, choice.choice((None, site.index))))
+        assert differences(code, chosen) == []
+
+
+def long_function(lines):
+    text = "def f(x):\n" + "".join(f"    if x == {i}: return {i}\n" for i in range(lines)) + "    return x\n"
+    namespace = {}
+    exec(compile(text, "<long>", "exec"), namespace)
+    return namespace["f"]
+
+
+@pytest.mark.parametrize("lines", [1, 30, 60, 1000, 6000])
+def test_long_functions(lines):
+    code = long_function(lines).__code__
+    for kinds in USUAL:
+        present = {site.kind for site in inject.sites(code)}
+        if edits := edits_for(kinds, "value", present):
+            assert differences(code, edits) == []
+
+
+def backwards(code):
+    """The same code with a jump back to its very first unit."""
+    raw = bytearray(code.co_code)
+    for unit in range(len(raw) // 2):
+        if facts.JUMPS.get(raw[2 * unit]) == -1 and raw[2 * unit + 1]:
+            raw[2 * unit + 1] = unit + 1 + facts.CACHES[raw[2 * unit]]
+            return code.replace(co_code=bytes(raw))
+    raise AssertionError("no jump back")
+
+
+def loop(items):
+    for item in items:
+        if item:
+            print(item)
+
+
+def test_a_jump_to_before_the_entry_is_left_to_the_plain_writer():
+    code = backwards(loop.__code__)
+    edits = [inject.Edit("entry", Probe())]
+    assert _fast.write(code, edits) is None
+    assert inject.write(code, edits).co_code == plain.write(code, edits).co_code
+
+
+GARBLED = ("co_code", "co_linetable", "co_exceptiontable")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_garbled_tables_end_as_in_the_plain_writer(seed):
+    """Bytes that no compiler made: the fast writer gives up or agrees, and stays within its memory."""
+    choice = random.Random(seed)
+    pool = [code for name in ("contextlib", "asyncio/locks", "typing") for code in codes(LIBRARY / f"{name}.py")]
+    agreed = 0
+    for _ in range(400):
+        code = choice.choice(pool)
+        name = choice.choice(GARBLED)
+        table = bytearray(getattr(code, name))
+        if not table:
+            continue
+        for _ in range(choice.choice((1, 1, 2, 5))):
+            at = choice.randrange(len(table))
+            # CPython trusts opcodes: it writes caches behind the last instruction if that should have some.
+            table[at | 1 if name == "co_code" else at] = choice.randrange(256)
+        if name != "co_code" and choice.random() < 0.3:
+            del table[choice.randrange(len(table)) :]
+        try:
+            garbled = code.replace(**{name: bytes(table)})
+        except ValueError:
+            continue
+        for kinds in USUAL[:4]:
+            edits = [inject.Edit(kind, Probe()) for kind in kinds]
+            try:
+                plain.write(garbled, edits)
+            except NotRewritable:  # the fast writer looks at the entry only where all edits are there
+                assert kinds == ("entry",) or _refuses(garbled, edits)
+            else:
+                agreed += differences(garbled, edits) == []
+                assert not differences(garbled, edits)
+    assert agreed
+
+
+def _refuses(code, edits):
+    try:
+        return _fast.write(code, edits) is None
+    except NotRewritable:
+        return True
+
+
+def test_what_is_no_code_is_left():
+    assert _fast.write(loop, [inject.Edit("entry", Probe())]) is None
+    assert _fast.write(loop.__code__, [Probe()]) is None
+    assert _fast.write(loop.__code__, []) is None
+    assert isinstance(_fast.write(loop.__code__, (inject.Edit("entry", Probe()),)), types.CodeType)

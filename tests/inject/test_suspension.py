@@ -1,0 +1,203 @@
+"""What comes in and goes out of generators and coroutines: `created`, `throw`, and that the sums are right."""
+
+import asyncio
+import gc
+import sys
+import types
+
+import pytest
+
+from recompyle import inject
+
+from .test_run import DRIVES, GENERATORS, outcome
+
+ENTERED, LEFT = ("entry", "resume", "throw"), ("return", "yield", "unwind")
+
+
+def test_made_but_never_started(write):
+    def numbers(n):
+        yield n
+
+    written, log = write(numbers, "created", "entry")
+    made = written(1)
+    assert log == ["created"]
+    assert next(made) == 1
+    assert log == ["created", "entry"]
+
+
+def test_coroutines_and_async_generators_are_made(write):
+    async def coroutine(n):
+        return n
+
+    async def generator(n):
+        yield n
+
+    for function in (coroutine, generator):
+        written, log = write(function, "created", "entry")
+        made = written(1)
+        assert log == ["created"]
+        if function is coroutine:
+            assert asyncio.run(made) == 1
+            assert log == ["created", "entry"]
+
+
+def test_a_closure_is_made(write):
+    n = 3
+
+    def numbers():
+        yield n
+
+    written, log = write(numbers, "created")
+    assert list(written()) == [3]
+    assert log == ["created"]
+
+
+@pytest.mark.parametrize("form", ["statement", "value"])
+def test_what_is_thrown_in_is_seen(write, form):
+    def guarded():
+        while True:
+            try:
+                yield 1
+            except KeyError:
+                yield "caught"
+
+    written, log = write(guarded, "throw", value=("throw",) if form == "value" else ())
+    made = written()
+    assert next(made) == 1
+    assert made.throw(KeyError("x")) == "caught"
+    assert next(made) == 1
+    with pytest.raises(ZeroDivisionError):
+        made.throw(ZeroDivisionError())
+    seen = [("throw", "KeyError"), ("throw", "ZeroDivisionError")] if form == "value" else ["throw", "throw"]
+    assert log == seen
+
+
+def test_one_suspension_alone(write):
+    def two():
+        try:
+            yield 1
+        except KeyError:
+            pass
+        try:
+            yield 2
+        except KeyError:
+            pass
+
+    log = []
+
+    class Log:
+        def __invert__(self):
+            log.append("thrown")
+
+    two.__code__ = inject.write(two.__code__, [inject.Edit("throw", Log(), index=1)])
+    made = two()
+    assert next(made) == 1 and made.throw(KeyError) == 2
+    assert log == []
+    with pytest.raises(StopIteration):
+        made.throw(KeyError)
+    assert log == ["thrown"]
+
+
+def test_the_handled_exception_and_the_traceback_stay(write):
+    def pausing():
+        try:
+            raise KeyError
+        except KeyError:
+            yield 1
+
+    def caught(function):
+        made = function()
+        next(made)
+        try:
+            made.throw(ValueError("in"))
+        except ValueError as error:
+            lines = []
+            step = error.__traceback__
+            while step is not None:
+                lines.append((step.tb_frame.f_code.co_name, step.tb_lineno))
+                step = step.tb_next
+            return type(error.__context__), lines[1:], sys.exc_info()[0]
+
+    written, _ = write(pausing, "throw", "unwind", value=("throw",))
+    assert caught(written) == caught(pausing)
+
+
+async def awaiting(n):
+    try:
+        await asyncio.sleep(n)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)
+        return "cancelled"
+
+
+def test_a_cancelled_task(write):
+    written, log = write(awaiting, "entry", "throw", "return", value=("throw",))
+
+    async def main():
+        task = asyncio.ensure_future(written(60))
+        await asyncio.sleep(0)
+        task.cancel()
+        return await task
+
+    assert asyncio.run(main()) == "cancelled"
+    assert log == ["entry", ("throw", "CancelledError"), "return"]
+
+
+@types.coroutine
+def pausing():
+    yield
+
+
+async def with_awaits(n):
+    for _ in range(n):
+        await pausing()
+    return n
+
+
+@pytest.mark.parametrize("drive", DRIVES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("function", GENERATORS, ids=lambda function: function.__name__)
+def test_what_enters_leaves(write, function, drive):
+    if sys.version_info < (3, 12) and function.__name__ in ("delegating", "guarded") and "throw" in drive.__name__:
+        pytest.skip("on 3.11 what an inner iterator raises is both a resume and a throw")
+    written, log = write(function, *ENTERED, *LEFT)
+    for n in (2, 1, 0):
+        log.clear()
+        assert outcome(lambda count: drive(written(count)), n) == outcome(lambda count: drive(function(count)), n)
+        gc.collect()
+        assert sum(log.count(kind) for kind in ENTERED) >= 0
+        # A throw into an iterator that the generator delegates to comes back as a resume too.
+        entered = [kind for kind in log if kind in ENTERED]
+        left = [kind for kind in log if kind in LEFT]
+        again = sum(1 for a, b in zip(log, log[1:], strict=False) if (a, b) == ("throw", "resume"))
+        assert len(entered) - again == len(left), log
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
+@pytest.mark.parametrize("drive", DRIVES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("function", [GENERATORS[0], GENERATORS[2]], ids=lambda function: function.__name__)
+def test_each_term_is_that_of_monitoring(write, function, drive):
+    monitoring = sys.monitoring
+    events = {
+        "PY_START": "entry", "PY_RESUME": "resume", "PY_THROW": "throw", "PY_RETURN": "return", "PY_YIELD": "yield",
+        "PY_UNWIND": "unwind",
+    }  # fmt: skip
+    written, log = write(function, *ENTERED, *LEFT)
+    seen = []
+    tool = monitoring.PROFILER_ID
+    monitoring.use_tool_id(tool, "test")
+    try:
+        for name in events:
+            callback = lambda code, *_, name=name: seen.append(events[name]) if code is written.__code__ else None  # noqa: E731
+            monitoring.register_callback(tool, getattr(monitoring.events, name), callback)
+        monitoring.set_events(tool, sum(getattr(monitoring.events, name) for name in events))
+        outcome(lambda: drive(written(2)))
+        gc.collect()
+    finally:
+        monitoring.set_events(tool, 0)
+        for name in events:
+            monitoring.register_callback(tool, getattr(monitoring.events, name), None)
+        monitoring.free_tool_id(tool)
+    if drive.__name__ in ("drive_throw_unstarted", "drive_close_unstarted"):  # no code of the function runs
+        assert log == []
+        return
+    assert sorted(seen) == sorted(log)

@@ -1,0 +1,260 @@
+"""The demo as a real process: every criterion of live instrumentation, driven over its standard input."""
+
+import json
+import os
+import queue
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from recompyle.live.demo import instrumenting_app
+from recompyle.live.demo.instrumenting_app.registry import REGISTRY
+
+WAIT = 20  # seconds; ends a hang only
+MODULES = "instrumenting_app.dummy_modules"
+FUNC_7 = f"{MODULES}.mod_a:func_7"
+ROW = re.compile(r"^(\S) (\S+)\s+([\d,]+|-)\s+([\d,]+)(\s|$)")
+
+
+class Demo:
+    """A running demo; what it writes is read by a thread."""
+
+    def __init__(self, *options):
+        command = [sys.executable, "-m", "recompyle", "live", "demo", *options]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "200"},
+        )
+        self._lines = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def type(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def until(self, wanted):
+        """The lines up to the first for which `wanted(line)` is true, that one last."""
+        seen = []
+        while not seen or not wanted(seen[-1]):
+            line = self._lines.get(timeout=WAIT)
+            assert line is not None, (seen[-10:], self.process.stderr.read())
+            seen.append(line)
+        return seen
+
+    def table(self, wanted=lambda rows: True):
+        """Rows of a whole table, asked for until it is as wanted: path to state, calls and hits."""
+        while True:
+            self.type("list")
+            self.until(lambda line: line.startswith("pid "))
+            rows = {}
+            # The table is sorted by name, so the registry's own lambdas come last.
+            for line in self.until(lambda line: f"{MODULES}.mod_d:upload" in line):
+                if found := ROW.match(line):
+                    state, path, calls, hits, _ = found.groups()
+                    rows[path] = (
+                        state,
+                        None if calls == "-" else int(calls.replace(",", "")),
+                        int(hits.replace(",", "")),
+                    )
+            # Tables of changed rows come in between; nothing ever changes in the row of a decorator.
+            if f"{MODULES}.mod_d:logged" in rows and wanted(rows):
+                return rows
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            stream.close()
+
+
+@pytest.fixture
+def start():
+    running = []
+
+    def start_demo(*options):
+        running.append(Demo("--plain", *options))
+        return running[-1]
+
+    yield start_demo
+    for demo in running:
+        demo.end()
+
+
+def test_the_example_of_the_seed(start):
+    """Type the path of func_7: it is confirmed, its count rises, and no other function is touched."""
+    demo = start("--sleep", "0.0001")
+    before = demo.table(lambda rows: rows[FUNC_7][1] > 0)
+    assert all(hits == 0 for _, _, hits in before.values())
+    demo.type(FUNC_7)
+    demo.until(lambda line: line.startswith(f"patched {FUNC_7} (counter); "))
+    first = demo.table(lambda rows: rows[FUNC_7][2] > 0)
+    second = demo.table(lambda rows: rows[FUNC_7][2] > first[FUNC_7][2] + 2)
+    assert second[FUNC_7][0] == "●"
+    assert [path for path, row in second.items() if row[2]] == [FUNC_7]
+    assert second[f"{MODULES}.mod_b:func_7"][0] == "·"
+    # The oracle: calls since the patch are hits. One thread calls, so no more than one call was in flight.
+    for earlier, later in ((first, second),):
+        calls, hits = (later[FUNC_7][at] - earlier[FUNC_7][at] for at in (1, 2))
+        assert calls == hits
+    demo.type("quit")
+    assert demo.process.wait(WAIT) == 0
+
+
+def test_call_counts_are_live_and_correct(start):
+    """With the same seed the program makes the same calls, so every count can be foretold."""
+    demo = start("--seed", "7", "--sleep", "0.0001")
+    one = demo.table(lambda rows: sum(row[1] or 0 for row in rows.values()) > 500)
+    two = demo.table(lambda rows: rows[FUNC_7][1] > one[FUNC_7][1])
+    for rows in (one, two):
+        shown = {path: calls for path, (_, calls, _) in rows.items() if calls is not None}
+        assert shown in foretold(7, shown)
+
+
+def foretold(seed, shown):
+    """The counts of some paths after each call, for as long as there may have been so many calls."""
+    choice, counts = random.Random(seed).choice, dict.fromkeys(shown, 0)
+    paths = [path for path, _ in REGISTRY]
+    while sum(counts.values()) <= sum(shown.values()):
+        yield counts
+        path = choice(paths).removeprefix("recompyle.live.demo.")
+        if path in counts:
+            counts[path] += 1
+
+
+def test_every_kind_of_callable_is_counted(start):
+    paths = [
+        f"{MODULES}.mod_c:Cart.add",
+        f"{MODULES}.mod_c:Cart.from_session",
+        f"{MODULES}.mod_c:Cart.tax",
+        f"{MODULES}.mod_d:numbers",
+        f"{MODULES}.mod_d:fetch",
+        f"{MODULES}.mod_d:ticks",
+        f"{MODULES}.mod_d:Account.balance",
+        f"{MODULES}.mod_d:Account.balance.setter",
+        f"{MODULES}.mod_d:exchange_rate",
+        f"{MODULES}.mod_d:transfer",
+        f"{MODULES}.mod_d:describe[int]",
+        f"{MODULES}.mod_d:greeter.<locals>.greet",
+        f"{MODULES}.mod_d:Account.__call__",
+    ]
+    demo = start("--sleep", "0")
+    for number, path in enumerate(paths):
+        demo.type(f"hook {path}" if number % 2 else path)
+    for path in paths:
+        demo.until(lambda line, path=path: line.startswith(f"patched {path} ("))
+    first = demo.table(lambda rows: all(rows[path][2] > 0 for path in paths))
+    second = demo.table(lambda rows: all(rows[path][2] > first[path][2] for path in paths))
+    for path in paths:
+        assert second[path][1] - first[path][1] == second[path][2] - first[path][2], path
+    demo.type("restore all")
+    demo.until(lambda line: line == f"restored {len(paths)} functions")
+    third = demo.table()
+    fourth = demo.table(lambda rows: all(rows[path][1] > third[path][1] for path in paths))
+    assert [fourth[path][2] for path in paths] == [third[path][2] for path in paths]
+    assert all(fourth[path][0] == "·" for path in paths)
+
+
+def test_mistakes_do_no_harm(start):
+    demo = start()
+    for typed, said in {
+        f"{MODULES}.mod_a:func_77": r"error: refused \(not_found\): .*did you mean .*func_7",
+        "nonsense": r"error: failed: expected module:name",
+        "math:sin": r"error: refused \(not_python\)",
+        "not_there.yet:f": r"pending not_there.yet:f",
+        "restore json:loads": r"error: refused \(not_found\): json:loads is not instrumented",
+        "a b c d": r"error: type a path",
+        "": None,
+        "recompyle.live.demo.instrumenting_app.dummy_modules.mod_a:func_3": rf"patched {MODULES}.mod_a:func_3 ",
+    }.items():
+        demo.type(typed)
+        if said:
+            demo.until(lambda line, said=said: re.match(said, line))
+    demo.type("quit")
+    assert demo.process.wait(WAIT) == 0
+    assert demo.process.stderr.read() == ""
+
+
+def test_the_end_of_the_input_does_not_end_the_program(start):
+    demo = start("--sleep", "0")
+    demo.type(FUNC_7)
+    demo.process.stdin.close()
+    demo.until(lambda line: line.startswith(f"patched {FUNC_7}"))
+    # Two more tables, of changed rows, come by themselves.
+    for _ in range(2):
+        demo.until(lambda line: line.startswith(f"● {FUNC_7} "))
+    assert demo.process.poll() is None
+
+
+def run(*options, **more):
+    command = [sys.executable, "-m", "recompyle", "live", "demo", *options]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=WAIT, stdin=subprocess.DEVNULL, check=False, **more
+    )
+
+
+def test_once_and_json():
+    done = run("--json", "--once", "--seed", "1", "--sleep", "0", "--duration", "0.2")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    found = json.loads(line)
+    assert len(found["rows"]) >= 100
+    assert all(row["calls"] > 0 for row in found["rows"] if ":func_" in row["path"])
+    assert found["totals"] == {"on": 0, "pending": 0, "refused": 0, "hits": 0}
+    done = run("--once", "--duration", "0.2")
+    assert done.stdout.count(f" {FUNC_7} ") == done.stdout.count("pid ") == 1
+    assert "\x1b" not in done.stdout
+
+
+def test_duration_ends_it():
+    done = run("--duration", "0.1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("options", [["--sleep", "-1"], ["--hz", "3"], ["--nothing"], ["--seed", "x"]])
+def test_mistakes_in_the_command_line(options):
+    done = run(*options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def test_interrupt(start):
+    demo = start()
+    demo.until(lambda line: line.startswith("pid "))
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(WAIT) == 130
+    assert demo.process.stderr.read() == ""
+
+
+def test_the_two_modules_of_equal_text():
+    folder = Path(instrumenting_app.__file__).parent / "dummy_modules"
+    assert (folder / "mod_a.py").read_bytes() == (folder / "mod_b.py").read_bytes()
+
+
+def test_the_registry_holds_a_hundred():
+    assert len(REGISTRY) >= 100
+    assert len(dict(REGISTRY)) >= 96, "inherited methods share the path of their class"
+
+
+def test_the_program_knows_nothing_of_instrumentation():
+    for file in Path(instrumenting_app.__file__).parent.rglob("*.py"):
+        assert "recompyle" not in file.read_text(encoding="utf-8")

@@ -1,0 +1,123 @@
+"""What is listed as instrumentable."""
+
+import json
+import sys
+import threading
+import types
+
+from recompyle import live
+from recompyle.live import listing
+from recompyle.live.listing import listed
+
+
+def names(pattern, **options):
+    return [each.path for each in listed(pattern, **options)]
+
+
+def test_functions_and_methods_that_modules_define(make):
+    module = make("""
+        import json
+        from textwrap import dedent
+
+        def f(): pass
+        g = f
+        h = lambda: None
+
+        class C:
+            def m(self): pass
+            @property
+            def p(self): pass
+            @p.setter
+            def p(self, value): pass
+            @staticmethod
+            def s(): pass
+            class D:
+                async def n(self): pass
+
+        class E(C, json.JSONDecoder):
+            def m(self): pass
+
+        E.borrowed = C.m
+    """)
+    name = module.__name__
+    assert names(f"{name}:*") == [
+        f"{name}:{each}" for each in ("f", "h", "C.m", "C.p", "C.p.setter", "C.s", "E.m", "C.D.n")
+    ]
+    aliases = {each.path: each.aliases for each in listed(f"{name}:*")}
+    assert aliases[f"{name}:f"] == (f"{name}:g",)
+    assert aliases[f"{name}:C.m"] == (f"{name}:E.borrowed",)
+    assert names(f"{name}:g") == [f"{name}:f"], "an alias finds its function"
+
+
+def test_own_code_only_unless_all_is_wanted(make):
+    make("def f(): pass")
+    assert "json:dumps" not in names("*")
+    assert "json:dumps" in names("json:*", everything=True)
+    assert not [path for path in names("*", everything=True) if path.partition(".")[0] == "recompyle"]
+    assert json.dumps
+
+
+def test_module_without_a_file_is_the_programs(monkeypatch):
+    module = types.ModuleType("made_by_hand")
+    exec("def f(): pass", vars(module))
+    monkeypatch.setitem(sys.modules, "made_by_hand", module)
+    assert names("made_by_hand:*") == ["made_by_hand:f"]
+
+
+def test_strange_entries_of_sys_modules(monkeypatch, make):
+    module = make("def f(): pass")
+    monkeypatch.setitem(sys.modules, "nothing", None)
+    monkeypatch.setitem(sys.modules, "no_module", object())
+    monkeypatch.setitem(sys.modules, "again", module)
+    vars(module)[7] = "a key that is no name"
+    assert names(f"{module.__name__}:*") == [f"{module.__name__}:f"]
+
+
+def test_listing_holds_no_function(make):
+    module = make("def f(): pass")
+    (row,) = listed(f"{module.__name__}:*")
+    del module.f
+    assert row.ref() is None
+
+
+def test_instrumented_functions_keep_their_place_and_line(make):
+    module = make("\n\ndef f(): pass\n")
+    before = live.list(f"{module.__name__}:*")
+    live.instrument(f"{module.__name__}:f")
+    after = live.list(f"{module.__name__}:*")
+    assert [(row["path"], row["line"], row["file"]) for row in after] == [
+        (row["path"], row["line"], row["file"]) for row in before
+    ]
+    assert after[0]["line"] == 3
+
+
+def test_the_interpreter_is_given_up_meanwhile(make, monkeypatch):
+    make("\n".join(f"def f{n}(): pass" for n in range(50)))
+    pauses = []
+    monkeypatch.setattr(listing, "SLICE", -1.0)
+    monkeypatch.setattr(listing.time, "sleep", pauses.append)
+    listed("*")
+    assert len(pauses) >= 50 and set(pauses) == {0}
+
+
+def test_lists_while_another_thread_imports_and_defines(make):
+    stop = threading.Event()
+    module = make("")
+
+    def define():
+        n = 0
+        while not stop.is_set():
+            n += 1
+            setattr(module, f"f{n % 100}", types.FunctionType((lambda: None).__code__, vars(module)))
+            sys.modules[f"made_up_{n % 50}"] = types.ModuleType(f"made_up_{n}")
+
+    thread = threading.Thread(target=define)
+    thread.start()
+    try:
+        for _ in range(20):
+            listed("*")
+    finally:
+        stop.set()
+        thread.join(30)
+        for n in range(50):
+            sys.modules.pop(f"made_up_{n}", None)

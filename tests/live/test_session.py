@@ -1,0 +1,336 @@
+"""What is shown and done, without a screen: scripted samples, and orders in this process."""
+
+import json
+
+import pytest
+from scripted import Clock, Scripted
+
+from recompyle import live
+from recompyle.live.session import COLUMNS, HZ, Session
+from recompyle.live.source import Local
+
+WAIT = 30
+
+
+def session_of(source):
+    clock = Clock()
+    return Session(source, clock=clock, ns_per_hit=100.0), clock
+
+
+def names(session):
+    return [line.path.partition(":")[2] for line in session.lines]
+
+
+# -- samples
+
+
+def test_rate_last_hit_cost_and_history():
+    source = Scripted(f=10, g=0)
+    session, clock = session_of(source)
+    session.refresh()
+    assert [(line.rate, line.last, line.cost, line.row["rate"], line.row["last_hit_ms"]) for line in session.lines] == [
+        (None,) * 5
+    ] * 2
+    clock.now += 0.25
+    source.set("f", 35)
+    session.refresh()
+    f, g = session.lines
+    assert (f.rate, f.last, f.row["rate"], f.row["last_hit_ms"]) == (100.0, 0.0, 100.0, 0)
+    assert f.cost == pytest.approx(100 * 100e-9)
+    assert (g.rate, g.last) == (0.0, None)
+    clock.now += 0.75
+    session.refresh()
+    assert (session.lines[0].last, list(session.lines[0].history)) == (0.75, [25.0])
+
+
+def test_rate_of_what_is_off_is_not_shown():
+    source = Scripted(f=1)
+    session, clock = session_of(source)
+    session.refresh()
+    clock.now += 1
+    source.set("f", 1, state="off")
+    session.refresh()
+    assert session.lines[0].rate is None
+
+
+def test_counts_that_begin_again_give_no_negative_rate():
+    source = Scripted(f=100)
+    session, clock = session_of(source)
+    session.refresh()
+    clock.now += 1
+    source.set("f", 5)
+    session.refresh()
+    assert session.lines[0].rate is None and min(session.lines[0].history) >= 0
+
+
+def test_zero_shows_what_comes_from_now_on_and_keeps_totals():
+    source = Scripted()
+    source.set("f", 10, calls=20)
+    session, clock = session_of(source)
+    session.refresh()
+    session.zero()
+    session.refresh()
+    source.set("f", 13, calls=25)
+    clock.now += 1
+    session.refresh()
+    line = session.lines[0]
+    assert (line.hits, line.calls, line.row["hits"], line.row["calls"], session.totals["hits"]) == (3, 5, 13, 25, 13)
+
+
+def test_history_is_of_thirty_seconds():
+    source = Scripted(f=0)
+    session, clock = session_of(source)
+    for n in range(50):
+        source.set("f", n)
+        session.refresh()
+        clock.now += 1
+    assert len(session.lines[0].history) == 30
+
+
+def test_pause_and_frames_on_old_code():
+    source = Scripted(f=0)
+    session, _ = session_of(source)
+    session.refresh()
+    source.set("f", 5)
+    session.pause()
+    assert session.refresh() is False
+    assert session.lines[0].hits == 0
+    session.pause()
+    source.set("f", 5, in_flight=2)
+    session.instrument("app.orders:f")
+    session.refresh()
+    assert session.messages[-1] == ("info", "patched app.orders:f (counter); 2 frames still on old code")
+    source.set("f", 5, in_flight=0)
+    session.refresh()
+    assert session.messages[-1] == ("info", "app.orders:f: 0 frames still on old code")
+    count = len(session.messages)
+    session.refresh()
+    assert len(session.messages) == count
+
+
+def test_a_program_that_is_gone_is_said_once_and_the_last_table_stays():
+    source = Scripted(f=7)
+    session, _ = session_of(source)
+    session.refresh()
+
+    def gone():
+        raise ConnectionResetError("pid 4711 has ended")
+
+    source.poll = gone
+    assert session.refresh() is True
+    assert (session.gone, session.lines[0].hits) == ("pid 4711 has ended", 7)
+    assert session.refresh() is False
+    assert list(session.messages) == [("error", "pid 4711 has ended")]
+
+
+# -- order, filter, cursor
+
+
+def test_sorting_is_stable_and_the_cursor_stays_on_its_function():
+    source = Scripted(b=1, a=1, c=5)
+    session, _ = session_of(source)
+    session.refresh()
+    assert names(session) == ["a", "b", "c"]
+    session.select(2)
+    session.sort("hits")
+    assert (names(session), session.index) == (["c", "b", "a"], 0)
+    source.set("a", 9)
+    session.refresh()
+    assert (names(session), session.line.path, session.index) == (["a", "c", "b"], "app.orders:c", 1)
+    session.reverse()
+    assert names(session) == ["b", "c", "a"]
+    with pytest.raises(ValueError):
+        session.sort("nothing")
+
+
+def test_sort_by_each_column():
+    source = Scripted(a=1, b=2)
+    session, _ = session_of(source)
+    session.refresh()
+    seen = []
+    for _ in COLUMNS:
+        session.sort_next()
+        seen.append(session.column)
+    assert sorted(seen) == sorted(COLUMNS)
+    column = session.column
+    session.sort_next()
+    session.sort_next(-1)
+    assert session.column == column
+
+
+def test_frozen_order():
+    source = Scripted(a=1, b=2)
+    session, _ = session_of(source)
+    session.refresh()
+    session.sort("hits")
+    session.freeze_order()
+    source.set("a", 10)
+    source.set("new", 99)
+    session.refresh()
+    assert names(session) == ["b", "a", "new"]
+    session.freeze_order()
+    assert names(session) == ["new", "a", "b"]
+
+
+def test_filter_and_cursor_of_what_is_hidden():
+    source = Scripted(alpha=1, beta=2, alphabet=3)
+    session, _ = session_of(source)
+    session.refresh()
+    session.select(2)
+    session.set_filter("ALPHA")
+    assert (names(session), session.line.path) == (["alpha", "alphabet"], "app.orders:alphabet")
+    session.set_filter("nothing")
+    assert (session.lines, session.selected, session.line, session.index) == ([], None, None, None)
+    session.move(1)
+    session.set_filter("")
+    assert session.count == 3 and session.line is not None
+
+
+def test_cursor_stays_within():
+    session, _ = session_of(Scripted(a=1, b=1, c=1))
+    session.refresh()
+    session.move(-5)
+    assert session.index == 0
+    session.move(100)
+    assert session.index == 2
+
+
+def test_speed():
+    session, _ = session_of(Scripted())
+    for _ in range(10):
+        session.faster()
+    assert session.hz == HZ[-1]
+    session.slower()
+    assert session.hz == 10
+    for _ in range(10):
+        session.slower()
+    assert session.hz == HZ[0]
+
+
+# -- typed lines
+
+
+def test_commands():
+    source = Scripted(f=1)
+    session, _ = session_of(source)
+    session.refresh()
+    assert session.command("  app.orders:f ") is None
+    assert session.command("hook app.orders:f") is None
+    assert session.command("") is None
+    assert (session.command("list"), session.command("quit")) == ("list", "quit")
+    assert session.command("list *f*") == "list" and session.filter == "f"
+    assert source.orders == [("app.orders:f", "counter"), ("app.orders:f", "hook")]
+    assert session.commands == ["app.orders:f", "hook app.orders:f", "list", "quit", "list *f*"]
+    session.command("what is this")
+    assert session.messages[-1][0] == "error"
+
+
+def test_unknown_path_brings_the_nearest_ones():
+    session, _ = session_of(Scripted(checkout=1, total=1))
+    session.refresh()
+    session.command("app.orders:chekout")
+    session.answers()
+    level, text = session.messages[-1]
+    assert level == "error" and "refused (not_found)" in text
+    assert "did you mean app.orders:checkout" in text
+
+
+def test_completion():
+    source = Scripted(checkout=1, check=1, total=1)
+    source.rows_by_name["total"]["path"] = "app.users:Total.of"
+    session, _ = session_of(source)
+    session.refresh()
+    assert session.complete("a") == ["app.orders:", "app.users:"]
+    assert session.complete("app.u") == ["app.users:Total.of"]
+    assert session.complete("hook app.orders:c") == ["hook app.orders:check", "hook app.orders:checkout"]
+    assert session.complete("nothing") == []
+    assert session.nearest("app.orders:chekout")[0] == "app.orders:checkout"
+
+
+def test_snapshot_is_json():
+    session, _ = session_of(Scripted(f=3))
+    session.refresh()
+    found = json.loads(json.dumps(session.snapshot()))
+    assert set(found) == {"v", "pid", "start", "python", "time", "session", "hz", "rows", "totals"}
+    assert (found["v"], found["pid"], found["totals"]) == (1, 4711, {"on": 1, "pending": 0, "refused": 0, "hits": 3})
+
+
+# -- in this process
+
+
+@pytest.fixture
+def app(make):
+    return make("def f():\n    return sum(range(3))\n\ndef numbers():\n    yield 1\n    yield 2\n")
+
+
+@pytest.fixture
+def session():
+    session = Session(Local())
+    yield session
+    session.close()
+
+
+def after(session, *futures):
+    for future in futures:
+        future.exception(WAIT)
+    session.refresh()
+    return [text for _, text in session.messages]
+
+
+def test_local_orders(app, session):
+    path, original = f"{app.__name__}:f", app.f.__code__
+    assert after(session, session.instrument(path)) == [f"patched {path} (counter); 0 frames still on old code"]
+    app.f()
+    session.refresh()
+    assert [(line.hits, line.state) for line in session.lines if line.path == path] == [(1, "on")]
+    assert after(session, session.restore(path))[-1] == f"restored {path}"
+    assert app.f.__code__ is original
+    after(session, session.instrument(path, "hook"))
+    assert after(session, session.restore_all())[-1] == "restored 1 function"
+    assert "is not instrumented" in after(session, session.restore("json:loads"))[-1]
+    assert "refused (not_python)" in after(session, session.instrument("math:sin"))[-1]
+    assert "pending" in after(session, session.instrument("no_such_module_yet:f"))[-1]
+
+
+def test_a_session_restores_what_it_has_instrumented_and_no_more(app):
+    mine, path = live.instrument(f"{app.__name__}:numbers"), f"{app.__name__}:f"
+    session = Session(Local())
+    after(session, session.instrument(path), session.instrument(mine.path))
+    session.close()
+    assert (mine.state, live.instrument(mine.path).state) == ("on", "on")
+    assert [row["state"] for row in live.list(path)] == ["off"]
+    after(session, session.instrument(path))
+    session.close(keep=True)
+    assert [row["state"] for row in live.list(path)] == ["on"]
+
+
+def test_generators_on_old_code_are_counted_down(app, session):
+    running = app.numbers()
+    next(running)
+    path = f"{app.__name__}:numbers"
+    assert after(session, session.instrument(path)) == [f"patched {path} (counter); 1 frame still on old code"]
+    running.close()
+    session.refresh()
+    assert session.messages[-1] == ("info", f"{path}: 0 frames still on old code")
+
+
+def test_details(app, session):
+    path, shown = f"{app.__name__}:f", []
+    after(session, session.details(path, shown.append))
+    assert (shown[0]["row"]["state"], shown[0]["after"]) == ("off", None)
+    assert "sum" in shown[0]["before"]
+    after(session, session.instrument(path))
+    after(session, session.details(path, shown.append))
+    assert shown[1]["before"] == shown[0]["before"]
+    assert path in shown[1]["after"] and "UNARY_INVERT" in shown[1]["after"]
+
+
+def test_profiling_of_one_function(app, session):
+    path, original, shown = f"{app.__name__}:f", app.f.__code__, []
+    future = session.profile(path, 0, shown.append)
+    assert after(session, future) == [f"profiling {path}: runs of 0 ms and more"]
+    app.f()
+    session.answers()
+    assert len(shown) == 1 and "sum(range(3))" in shown[0]
+    future.result()()
+    assert app.f.__code__ is original
