@@ -3,21 +3,38 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from fnmatch import fnmatchcase
+from typing import Any
 
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live.client import Client, Page, details_of, pairs, rows_of, then
 from recompyle.live.proto import BadMessage, Message, check_row, field, strings
 from recompyle.live.registry import Row
+from recompyle.live.session import Session
 from recompyle.live.source import Details
 
-__all__ = ["Remote"]
+__all__ = ["Remote", "watch"]
 
 RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile, at least
 SHARE = 0.01  # of the program's time, at most, for those
 HZ = 4
 QUIET_HZ = 1  # where the counters are shared, only states are told
+
+
+def watch(client: Client, *, hz: int = HZ, **chosen: Any) -> Session:
+    """A session that shows the program of a client, and ends the client when it is closed.
+
+    Parameters:
+        client: connected.
+        hz: samples a second.
+        chosen: which rows: see `Remote`.
+    """
+    source = Remote(client, **chosen)
+    session = Session(source, hz=hz, ns_per_hit=client.ns_per_hit)
+    source.say = session.tell
+    return session
 
 
 class Remote:
@@ -26,20 +43,26 @@ class Remote:
     Parameters:
         client: connected.
         everything: also functions of the standard library and of installed packages.
+        pattern: what their paths must match.
+        paths: only these functions, which have been asked for before; None: all.
 
     Attributes:
         pid, python, started: as of `Source`.
         client: as given.
+        say: called with what the program has to say, in the thread that reads.
     """
 
-    def __init__(self, client: Client, everything: bool = False):
+    def __init__(
+        self, client: Client, everything: bool = False, pattern: str = "*", paths: Collection[str] | None = None
+    ):
         self.client = client
+        self._asked: dict[str, Any] = {"everything": everything, "pattern": pattern, "instrumented": paths is not None}
+        self._paths = paths
         self.pid, self.python = client.pid, client.python
         self.started: float | None = None
-        self._everything = everything
+        self.say: Callable[[str], object] = lambda text: None
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
-        self._messages: list[str] = []
         self._refreshing = False
         self._scanning = False
         self._scan_at = 0.0
@@ -58,11 +81,9 @@ class Remote:
 
     def rows(self, pattern: str = "*") -> list[Row]:
         began = time.monotonic()
-        found = self.client.list(pattern, everything=self._everything)
-        if pattern == "*":
-            self._replace([row.copy() for row in found])
-            self._plan(began)
-        return found
+        self._replace(self.client.list(**self._asked))
+        self._plan(began)
+        return [row for row in self.poll() if matches(row, pattern)]
 
     def poll(self) -> list[Row]:
         """See `Source.poll`."""
@@ -101,7 +122,7 @@ class Remote:
         found: list[Row] = []
 
         def ask() -> None:
-            request = self.client.request("list", everything=self._everything, offset=len(found))
+            request = self.client.request("list", **self._asked, offset=len(found))
             self._quietly(request, more)
 
         def more(answer: Message) -> None:
@@ -133,11 +154,16 @@ class Remote:
 
     def _replace(self, rows: list[Row]) -> None:
         with self._lock:
-            self._rows = {row["path"]: row for row in rows}
+            self._rows = {row["path"]: row for row in rows if self._is_shown(row)}
 
     def _merge(self, rows: list[Row]) -> None:
         with self._lock:
-            self._rows.update((row["path"], row) for row in rows)
+            self._rows.update((row["path"], row) for row in rows if self._is_shown(row))
+
+    def _is_shown(self, row: Row) -> bool:
+        if self._paths is not None:
+            return row["path"] in self._paths
+        return matches(row, self._asked["pattern"]) or row["path"] in self._rows
 
     # -- events, in the thread that reads
 
@@ -157,19 +183,9 @@ class Remote:
                             if path in self._rows:
                                 self._rows[path][name] = number  # type: ignore[literal-required]
             case "restored_for_cost":
-                self._say(f"{field(event, 'path', str)}: restored, for it cost too much")
+                self.say(f"{field(event, 'path', str)}: restored, for it cost too much")
             case "hook_disabled":
-                self._say(f"{field(event, 'path', str)}: its hook failed too often and is off; hits are counted")
-
-    def _say(self, text: str) -> None:
-        with self._lock:
-            self._messages.append(text)
-
-    def messages(self) -> list[str]:
-        """What the program has said since the last time."""
-        with self._lock:
-            said, self._messages = self._messages, []
-        return said
+                self.say(f"{field(event, 'path', str)}: its hook failed too often and is off; hits are counted")
 
     # -- orders
 
@@ -206,3 +222,8 @@ class Remote:
 
     def close(self, keep: bool = False) -> None:
         self.client.close(keep)
+
+
+def matches(row: Row, pattern: str) -> bool:
+    """Whether one of a row's paths does."""
+    return any(fnmatchcase(path, pattern) for path in (row["path"], *row["aliases"]))
