@@ -74,8 +74,10 @@ def refuse_unknown(options: argparse.Namespace) -> None:
 
 def split(options: argparse.Namespace) -> tuple[int | None, list[str]]:
     """The process, None with ``--socket``, and the words behind it."""
+    # The parser leaves over the words that stand behind an option.
+    words = [*options.words, *(each for each in options.arguments if not each.startswith("-"))]
+    options.arguments = [each for each in options.arguments if each.startswith("-")]
     refuse_unknown(options)
-    words = list(options.words)
     if options.socket is not None:
         return None, words
     if not words or not words[0].isdecimal():
