@@ -83,18 +83,22 @@ def _check(pid: int) -> None:
     """
     if not hasattr(sys, "remote_exec"):
         raise Unreachable(f"process {pid} does not listen, and this Python cannot attach: {HOW_ELSE}", "no_agent")
+    if sys.platform != "linux":
+        return
     try:
-        owner = os.stat(f"/proc/{pid}").st_uid if sys.platform == "linux" else os.geteuid()
-        if owner != os.geteuid():
-            raise Unreachable(f"process {pid} belongs to user {owner}: run this as that user", "not_permitted")
-        if sys.platform == "linux":
-            same = os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
-            if not same or not os.path.samefile(f"/proc/{pid}/root", "/proc/self/root"):
-                raise Unreachable(f"process {pid} runs in another container: run this inside of it", "no_channel")
+        owner = os.stat(f"/proc/{pid}").st_uid
+        same = owner != os.geteuid() or (
+            os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+            and os.path.samefile(f"/proc/{pid}/root", "/proc/self/root")
+        )
     except PermissionError:
         raise _no_right(pid) from None
     except OSError:
         raise Unreachable(f"there is no process {pid}", "no_process") from None
+    if owner != os.geteuid():
+        raise Unreachable(f"process {pid} belongs to user {owner}: run this as that user", "not_permitted")
+    if not same:
+        raise Unreachable(f"process {pid} runs in another container: run this inside of it", "no_channel")
 
 
 def _no_right(pid: int) -> Unreachable:
