@@ -47,20 +47,20 @@ def listen(
 ) -> "Agent":
     """Let other processes of this user watch and instrument this one, until it ends or the agent is closed.
 
-    Nothing but verbs, paths and numbers is taken from them; see the protocol's page. Doing it again gives the same agent.
+    Nothing but verbs, paths and numbers is taken from them; see the protocol's page. Again: the same agent.
 
     Parameters:
         allow_import: they may have modules imported.
         allow_root: root may do so, too.
-        in_children: forked children listen, too, and keep what was instrumented. Without it their functions are restored.
+        in_children: forked children listen, too, and keep what was instrumented; without it, it is restored there.
         cap: the part of one core that probes may take: above it for 3 s, the dearest one is taken out. None: no limit.
 
     Returns:
         The `Agent`.
 
     Raises:
-        Unreachable: ``RECOMPYLE_LIVE=0`` is set (slug ``disabled``), the system has no such sockets (``no_channel``), or
-            the folder for them is not ours (``foreign_folder``).
+        Unreachable: ``RECOMPYLE_LIVE=0`` is set (slug ``disabled``), the system has no such sockets (``no_channel``),
+            or the folder for them is not ours (``foreign_folder``).
         ValueError: the program listens already, with other options; or the cap is no positive number.
     """
     global _current
@@ -129,7 +129,9 @@ class Agent:
     def _write_token(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._place.token)  # of a process that had our number and start, before the system was started anew
+            os.unlink(
+                self._place.token
+            )  # of a process that had our number and start, before the system was started anew
         with open(os.open(self._place.token, flags, 0o600), "w", encoding="ascii") as file:
             file.write(self.token)
 

@@ -31,8 +31,9 @@ def attach(
     allow_import: bool = False,
     cap: float | None = cost.CAP,
 ) -> Client:
-    """Connect to a program, and start the agent in it if it does not listen yet, which takes CPython 3.14 on both sides.
+    """Connect to a program, and start the agent in it if it does not listen yet.
 
+    To start it takes CPython 3.14 or later, the same on both sides.
     The agent is started by the program's main thread when it next runs Python code: not while it sleeps or waits.
 
     Parameters:
@@ -103,8 +104,9 @@ def _check(pid: int) -> None:
 
 def _no_right(pid: int) -> Unreachable:
     return Unreachable(
-        f"the system does not let this process look into process {pid} (ptrace; on Linux see kernel.yama.ptrace_scope): "
-        f"{HOW_ELSE}", "not_permitted",
+        f"the system does not let this process look into process {pid} (ptrace; on Linux see kernel.yama.ptrace_scope)"
+        f": {HOW_ELSE}",
+        "not_permitted",
     )
 
 
@@ -123,7 +125,7 @@ def _send(pid: int, path: str) -> None:
         Unreachable: it cannot.
     """
     try:
-        sys.remote_exec(pid, path)
+        sys.remote_exec(pid, path)  # type: ignore[attr-defined,unused-ignore]
     except PermissionError:
         raise _no_right(pid) from None
     except ProcessLookupError:
@@ -132,8 +134,9 @@ def _send(pid: int, path: str) -> None:
         if place.start_of(pid) is None:
             raise Unreachable(f"process {pid} is gone") from None
         said = str(error.__cause__ or error)
-        text = f"process {pid} cannot be attached to: {said}. It must be CPython {sys.version_info[0]}.{sys.version_info[1]}"
-        raise Unreachable(f"{text} that allows remote debugging; otherwise {HOW_ELSE}", "no_channel") from None
+        wanted = f"CPython {sys.version_info[0]}.{sys.version_info[1]} that allows remote debugging"
+        text = f"process {pid} cannot be attached to: {said}. It must be {wanted}; otherwise {HOW_ELSE}"
+        raise Unreachable(text, "no_channel") from None
 
 
 def _await(pid: int, path: str, answer: str, timeout: float, say: Callable[[str], None] | None) -> dict[str, Any]:

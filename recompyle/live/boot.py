@@ -12,7 +12,7 @@ __all__ = ["ANSWER", "begin", "script"]
 ANSWER = "answer.json"
 
 # It runs in the program's main thread, between two of its instructions: so it starts a thread, and does no more.
-_SCRIPT = '''\
+_SCRIPT = """\
 def _recompyle_start(path, folder, options):
     import sys
     added = path not in sys.path
@@ -23,8 +23,9 @@ def _recompyle_start(path, folder, options):
         boot.begin(folder, options)
     except BaseException as error:
         import json, os
+        text = f"recompyle cannot be used there: {{type(error).__name__}}: {{error}}"
         with open(os.path.join(folder, "part"), "w") as file:
-            json.dump({{"slug": "no_core", "text": f"recompyle cannot be used there: {{type(error).__name__}}: {{error}}"}}, file)
+            json.dump({{"slug": "no_core", "text": text}}, file)
         os.rename(os.path.join(folder, "part"), os.path.join(folder, {answer!r}))
     finally:
         if added and path in sys.path:
@@ -36,7 +37,7 @@ except BaseException:
     pass
 finally:
     del _recompyle_start
-'''
+"""
 
 
 def script(path: str, folder: str, options: dict[str, Any]) -> str:

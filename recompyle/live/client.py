@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any
@@ -60,9 +60,9 @@ def connect(
     sock, hello = greeting(where, timeout, allow_root)
     client = Client(sock, hello)
     try:
-        client._hello(place.read_token(where), session, timeout)
+        client.greet(place.read_token(where), session, timeout)
     except BaseException:
-        client._drop()
+        client.disconnect()
         raise
     return client
 
@@ -78,7 +78,9 @@ def place_of(pid: int) -> Place:
     for each in place.found():
         if each.pid == pid:
             return each
-    raise Unreachable(f"process {pid} does not listen: start it with `live run`, or let it call live.listen()", "no_agent")
+    raise Unreachable(
+        f"process {pid} does not listen: start it with `live run`, or let it call live.listen()", "no_agent"
+    )
 
 
 def _place_at(path: str) -> Place:
@@ -131,7 +133,9 @@ def _explain(error: BaseException, where: Place) -> None:
         case TimeoutError():
             raise Unreachable(f"process {where.pid} does not answer: it may be stopped", "timeout") from None
         case PermissionError():
-            raise Unreachable(f"{where.socket}: {error.strerror}: run this as the program's user", "not_permitted") from None
+            raise Unreachable(
+                f"{where.socket}: {error.strerror}: run this as the program's user", "not_permitted"
+            ) from None
         case OSError():
             raise Unreachable(f"{where.socket}: {error.strerror}", "no_agent") from None
         case BadMessage():
@@ -204,7 +208,7 @@ class Page:
 class Client:
     """A session with one program; made by `connect`. May be used by any thread.
 
-    What is instrumented lasts as long as the session, and 5 s more in which it may be taken up again, unless it is kept.
+    What is instrumented lasts as long as the session, and 5 s more in which that may be taken up again; or it is kept.
 
     Attributes:
         pid, start, python: the program, as it says of itself.
@@ -230,7 +234,8 @@ class Client:
 
     # -- life
 
-    def _hello(self, token: str, session: str | None, timeout: float) -> None:
+    def greet(self, token: str, session: str | None, timeout: float) -> None:
+        """Say hello, and begin or take up a session; done by `connect`."""
         self._sock.settimeout(None)
         self._thread = threading.Thread(target=self._read, name=f"recompyle live {self.pid}", daemon=True)
         self._thread.start()
@@ -254,10 +259,10 @@ class Client:
         """
         with contextlib.suppress(RecompyleError):
             self.call("quit", keep=keep, timeout=5.0)
-        self._drop()
+        self.disconnect()
 
-    def _drop(self) -> None:
-        """End the connection only."""
+    def disconnect(self) -> None:
+        """End the connection, but not the session: what it has instrumented stays for 5 s, and may be taken up again."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes the reader, which closes
         if self._thread is None:
@@ -400,7 +405,9 @@ class Client:
         Returns:
             Its row.
         """
-        return check_row(self.call("instrument", path=path, mode=mode, live=live, seconds=seconds, keep=keep).get("row"))
+        return check_row(
+            self.call("instrument", path=path, mode=mode, live=live, seconds=seconds, keep=keep).get("row")
+        )
 
     def restore(self, path: str) -> Row:
         """Give a function its own code object back, unless another session holds it, too."""
@@ -431,14 +438,14 @@ class Client:
         """
         rows: list[Row] = []
         while True:
-            asked = {"pattern": pattern, "everything": everything, "instrumented": instrumented, "offset": len(rows)}
+            asked: dict[str, Any] = {"pattern": pattern, "everything": everything, "instrumented": instrumented, "offset": len(rows)}
             answer = self.call("list", **asked)
             new = rows_of(answer)
             rows += new
             if not new or len(rows) >= field(answer, "total", int):
                 return rows
 
-    def stats(self, paths: "list[str] | None" = None) -> dict[str, int]:
+    def stats(self, paths: Sequence[str] | None = None) -> dict[str, int]:
         """The hits of some functions, or of all that were instrumented so far."""
         return dict(pairs(self.call("stats", paths=paths), "stats"))
 
@@ -524,13 +531,22 @@ def details_of(answer: Message) -> Details:
     """The details of an answer."""
     after = answer.get("after")
     row = check_row(answer.get("row"))
-    return {"row": row, "before": field(answer, "before", str), "after": None if after is None else field(answer, "after", str)}
+    return {
+        "row": row,
+        "before": field(answer, "before", str),
+        "after": None if after is None else field(answer, "after", str),
+    }
 
 
 def pairs(message: Message, name: str) -> list[tuple[str, int]]:
     pairs = field(message, name, list)
     for each in pairs:
-        if type(each) is not list or len(each) != 2 or type(each[0]) is not str or type(each[1]) not in (int, type(None)):
+        if (
+            type(each) is not list
+            or len(each) != 2
+            or type(each[0]) is not str
+            or type(each[1]) not in (int, type(None))
+        ):
             raise BadMessage(f"{name}: expected pairs of path and number")
     return [(path, count) for path, count in pairs]
 

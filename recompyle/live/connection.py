@@ -131,10 +131,7 @@ class Connection:
         while self._out and not self.closed:
             data, descriptor = self._out[0]
             try:
-                if descriptor is None:
-                    sent = self.sock.send(data)
-                else:
-                    sent = socket.send_fds(self.sock, [data], [descriptor])
+                sent = _send(self.sock, data, descriptor)
             except BlockingIOError:
                 return
             except OSError:
@@ -150,3 +147,7 @@ class Connection:
 def failed(number: object, slug: str, text: str) -> Message:
     """The answer to a request that was refused."""
     return {"id": number, "ok": False, "error": {"slug": slug, "text": text[:2000]}}
+
+
+def _send(sock: socket.socket, data: memoryview, descriptor: int | None) -> int:
+    return sock.send(data) if descriptor is None else socket.send_fds(sock, [data], [descriptor])

@@ -13,7 +13,7 @@ _XUCRED_SIZE = 76
 
 
 def pid_and_user(connection: socket.socket) -> tuple[int | None, int | None]:
-    """The peer's process and its effective user id when it connected or listened; None where the system does not tell."""
+    """The peer's process and effective user when it connected or listened; None where the system does not tell."""
     try:
         if sys.platform == "linux":
             pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -29,7 +29,8 @@ def pid_and_user(connection: socket.socket) -> tuple[int | None, int | None]:
 def process_of(connection: socket.socket) -> int | None:
     """A descriptor that becomes readable when the peer's process ends; None where there is none.
 
-    The end of the connection does not tell that alone: a child that was forked behind Python's back keeps the socket open.
+    The end of the connection does not tell that alone: a child that was forked behind Python's back keeps the socket
+    open.
     """
     if sys.platform != "linux":
         return None

@@ -92,7 +92,8 @@ def check_folder(path: str) -> None:
         return
     raise Unreachable(
         f"{path} must be a folder of user {os.geteuid()} with mode 0700; it is {f'{kind}, ' if kind else ''}"
-        f"of user {owner} with mode {mode:04o}", "foreign_folder",
+        f"of user {owner} with mode {mode:04o}",
+        "foreign_folder",
     )
 
 
@@ -154,7 +155,9 @@ def found() -> list[Place]:
                 places[place] = None
     if not places:
         for folder in _folders():
-            places.update((place, None) for name in os.listdir(folder) if (place := _of_path(os.path.join(folder, name))))
+            places.update(
+                (place, None) for name in os.listdir(folder) if (place := _of_path(os.path.join(folder, name)))
+            )
     return [place for place in places if start_of(place.pid) == place.start]
 
 

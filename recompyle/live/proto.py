@@ -131,7 +131,7 @@ def field(message: Message, name: str, kind: type[T]) -> T:
     value: Any = message.get(name)
     if kind is float and type(value) is int and abs(value) < 1 << 53:
         value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+    if type(value) is not kind or (type(value) is float and not math.isfinite(value)):
         raise BadMessage(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
     return value
 
@@ -157,7 +157,9 @@ def check_row(value: object) -> Row:
     """
     if type(value) is not dict:
         raise BadMessage("a row must be an object")
-    row: Any = {name: field(value, name, str) for name in ("path", "kind", "flavor", "owner", "file", "state", "engine")}
+    row: Any = {
+        name: field(value, name, str) for name in ("path", "kind", "flavor", "owner", "file", "state", "engine")
+    }
     row.update(aliases=strings(value, "aliases"), notes=strings(value, "notes"))
     row.update({name: field(value, name, int) for name in ("line", "hits")})
     row.update({name: _or_none(value, name, int) for name in ("calls", "in_flight", "slot")})

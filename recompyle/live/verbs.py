@@ -159,8 +159,13 @@ def _hello(agent: "Agent", connection: Connection, number: int, message: Message
 def _welcome(connection: Connection) -> Message:
     assert connection.lease is not None
     limits = {
-        "message": proto.REQUEST_BYTES, "depth": proto.DEPTH, "clients": proto.CLIENTS, "probes": proto.PROBES,
-        "page": proto.PAGE, "requests_a_second": proto.REQUESTS_A_SECOND, "lease_s": proto.LEASE_SECONDS,
+        "message": proto.REQUEST_BYTES,
+        "depth": proto.DEPTH,
+        "clients": proto.CLIENTS,
+        "probes": proto.PROBES,
+        "page": proto.PAGE,
+        "requests_a_second": proto.REQUESTS_A_SECOND,
+        "lease_s": proto.LEASE_SECONDS,
     }
     return {"session": connection.lease.id, "limits": limits, "ns_per_hit": round(cost.ns_per_hit("counter"), 1)}
 

@@ -231,14 +231,28 @@ def test_a_line_of_a_megabyte(start):
 
 @pytest.mark.parametrize(
     "line",
-    [b"[" * 60000, b'{"a":' * 1000 + b"1" + b"}" * 1000, b"{", b"\xff\xfe", b"1", pickle.dumps({"id": 1}, 0).replace(b"\n", b""),
-     b'{"id": 1}', b'{"id": "x", "op": "list"}', b'{"id": 1, "op": ["list"]}', b'{"id": 1, "op": "list", "offset": -1}',
-     b'{"id": 1, "op": "list", "pattern": 3}', b'{"id": 1, "op": "instrument", "path": 3}',
-     b'{"id": 1, "op": "instrument", "path": "a:b", "mode": "eval"}', b'{"id": 1, "op": "instrument", "path": "a:b", "seconds": 1e999}',
-     b'{"id": 1, "op": "instrument", "path": "' + b"x" * 2000 + b'"}', b'{"id": 1, "op": "subscribe", "hz": 1000}',
-     b'{"id": 1, "op": "profile", "path": "a:b"}', b'{"id": 1, "op": "profile", "path": "a:b", "limit_ms": NaN}'],
+    [
+        b"[" * 60000,
+        b'{"a":' * 1000 + b"1" + b"}" * 1000,
+        b"{",
+        b"\xff\xfe",
+        b"1",
+        pickle.dumps({"id": 1}, 0).replace(b"\n", b""),
+        b'{"id": 1}',
+        b'{"id": "x", "op": "list"}',
+        b'{"id": 1, "op": ["list"]}',
+        b'{"id": 1, "op": "list", "offset": -1}',
+        b'{"id": 1, "op": "list", "pattern": 3}',
+        b'{"id": 1, "op": "instrument", "path": 3}',
+        b'{"id": 1, "op": "instrument", "path": "a:b", "mode": "eval"}',
+        b'{"id": 1, "op": "instrument", "path": "a:b", "seconds": 1e999}',
+        b'{"id": 1, "op": "instrument", "path": "' + b"x" * 2000 + b'"}',
+        b'{"id": 1, "op": "subscribe", "hz": 1000}',
+        b'{"id": 1, "op": "profile", "path": "a:b"}',
+        b'{"id": 1, "op": "profile", "path": "a:b", "limit_ms": NaN}',
+    ],
     ids=lambda line: line[:60].decode("latin-1"),
-)  # fmt: skip
+)
 def test_bad_messages_and_the_third_closes(start, line):
     program = start(APP)
     client = Raw(program)
@@ -267,7 +281,17 @@ def test_unknown_ops_and_fields(start):
 
 
 @pytest.mark.parametrize(
-    "path", ["__import__('os').abort()", "os:abort()", "__main__:total.__code__", "__main__:total;abort", "../x:f", "x y", "", "\ud800:f"]
+    "path",
+    [
+        "__import__('os').abort()",
+        "os:abort()",
+        "__main__:total.__code__",
+        "__main__:total;abort",
+        "../x:f",
+        "x y",
+        "",
+        "\ud800:f",
+    ],
 )
 def test_no_path_is_an_expression(start, path):
     program = start(APP)
@@ -329,7 +353,9 @@ def test_frames_are_left_out_for_a_reader_that_does_not_read(start):
         client.ask("instrument", path=f"__main__:function_with_a_rather_long_name_{number}")
     client.ask("subscribe", hz=20)
     for _ in range(50):  # many more frames than it could leave unread
-        program.told("[globals()[f'function_with_a_rather_long_name_{each}']() for each in range(100) for _ in range(500)].clear()")
+        program.told(
+            "[globals()[f'function_with_a_rather_long_name_{each}']() for each in range(100) for _ in [0] * 500] and None"
+        )
     last = {}
     while not all(last.get(f"__main__:function_with_a_rather_long_name_{each}") for each in range(100)):
         message = client.line()
@@ -380,7 +406,9 @@ def test_a_thousand_connections_leave_nothing(start):
         if number % 2:
             sock.recv(10)
         sock.close()
-    until(lambda: all(now <= then for now, then in zip(program.told(COUNTS), before, strict=True)), "the state of before")
+    until(
+        lambda: all(now <= then for now, then in zip(program.told(COUNTS), before, strict=True)), "the state of before"
+    )
     assert_well(program)
 
 
@@ -399,7 +427,9 @@ def test_sessions_leave_nothing(start):
     before, ours = program.told(COUNTS), len(os.listdir("/proc/self/fd"))
     for _ in range(30):
         one()
-    until(lambda: all(now <= then for now, then in zip(program.told(COUNTS), before, strict=True)), "the state of before")
+    until(
+        lambda: all(now <= then for now, then in zip(program.told(COUNTS), before, strict=True)), "the state of before"
+    )
     assert len(os.listdir("/proc/self/fd")) <= ours
     assert program.told("total.__code__.co_consts") == (None, 1), "its own code"
 
@@ -441,7 +471,10 @@ def test_pages_of_a_long_list(start):
 
 def test_forbidden_by_the_environment(start):
     program = start(listen=None, RECOMPYLE_LIVE="0")
-    assert program.told("__import__('recompyle.live').live.listen()") == "Unreachable: RECOMPYLE_LIVE=0 is set, so nobody may look in"
+    assert (
+        program.told("__import__('recompyle.live').live.listen()")
+        == "Unreachable: RECOMPYLE_LIVE=0 is set, so nobody may look in"
+    )
 
 
 def test_audit_hooks_see_and_may_forbid_it(start, runtime):
@@ -456,7 +489,9 @@ def test_audit_hooks_see_and_may_forbid_it(start, runtime):
                 if event in forbidden:
                     raise PermissionError("not here")
         sys.addaudithook(hook)
-        """ + "\n" + "        def total(): pass\n",
+        """
+        + "\n"
+        + "        def total(): pass\n",
     )
     assert program.told("seen") == [("recompyle.live.listen", (program.path,))]
     with program.connect() as client:
@@ -502,7 +537,13 @@ class Fake:
         sock, _ = self.listener.accept()
         with sock:
             if self.greets:
-                hello = {"hello": "recompyle.live", "v": 1, "pid": self.where.pid, "start": self.where.start, "python": "3"}
+                hello = {
+                    "hello": "recompyle.live",
+                    "v": 1,
+                    "pid": self.where.pid,
+                    "start": self.where.start,
+                    "python": "3",
+                }
                 sock.sendall(json.dumps(hello).encode() + b"\n")
                 sock.recv(65536)
                 sock.sendall(b'{"id": 1, "ok": true, "session": "s", "ns_per_hit": 2}\n')
@@ -540,7 +581,8 @@ def fake(runtime):
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"hello\n", b"{}\n", b'{"hello": "another"}\n', b"[" * 70000, b'{"hello": "recompyle.live", "v": "1"}\n']
+    "line",
+    [b"\n", b"hello\n", b"{}\n", b'{"hello": "another"}\n', b"[" * 70000, b'{"hello": "recompyle.live", "v": "1"}\n'],
 )
 def test_what_is_no_agent(fake, line):
     with pytest.raises(Unreachable) as refusal:
@@ -564,15 +606,23 @@ def test_a_program_that_does_not_answer(fake):
 
 @pytest.mark.parametrize(
     "answer",
-    [b"x" * 3_000_000 + b"\n", b"[[[[[[[[[[[[\n", b"nonsense\n", b'{"id": 2, "ok": false}\n', b'{"id": 2, "ok": true, "row": {}}\n',
-     b'{"id": 2, "ok": true}\n', b'{"id": "2"}\n', b'{"event": "state", "rows": 3}\n{"id": 2, "ok": 1}\n'],
+    [
+        b"x" * 3_000_000 + b"\n",
+        b"[[[[[[[[[[[[\n",
+        b"nonsense\n",
+        b'{"id": 2, "ok": false}\n',
+        b'{"id": 2, "ok": true, "row": {}}\n',
+        b'{"id": 2, "ok": true}\n',
+        b'{"id": "2"}\n',
+        b'{"event": "state", "rows": 3}\n{"id": 2, "ok": 1}\n',
+    ],
     ids=lambda line: line[:40].decode(),
-)  # fmt: skip
+)
 def test_bad_answers_end_in_errors(fake, answer):
     client = fake(answer).connect()
     with pytest.raises((Unreachable, proto.BadMessage)):
         client.resolve("a:b")
-    client._drop()
+    client.disconnect()
     assert isinstance(client, Client)
 
 
@@ -583,5 +633,5 @@ def test_a_page_that_could_shrink_is_not_read(fake):
     client = fake(b'{"id": 2, "ok": true, "slots": 1, "generation": 1}\n', descriptor=descriptor).connect()
     with pytest.raises(proto.BadMessage, match="not sealed"):
         client.page()
-    client._drop()
+    client.disconnect()
     os.close(descriptor)

@@ -97,7 +97,9 @@ def state(program, path=TOTAL):
 
 def test_run_lets_others_in_and_is_the_script_otherwise(running, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("import sys\ndef total(): pass\nprint(sys.argv[1:], __name__, flush=True)\ninput()\ntotal()\nsys.exit(7)")
+    script.write_text(
+        "import sys\ndef total(): pass\nprint(sys.argv[1:], __name__, flush=True)\ninput()\ntotal()\nsys.exit(7)"
+    )
     program = running("run", script, "--its-own", "word", "--", "--json")
     program.until("live attach")
     program.until("['--its-own', 'word', '--json'] __main__")
@@ -230,7 +232,8 @@ def test_attach_says_how_to_get_a_screen(start):
     """With a terminal, but without what the screen takes."""
     program = start(APP)
     main, other = pty.openpty()
-    text = "import sys; sys.modules['textual'] = sys.modules['recompyle.live.tui'] = None; from recompyle.cli import main; main()"
+    missing = "sys.modules['textual'] = sys.modules['recompyle.live.tui'] = None"
+    text = f"import sys; {missing}; from recompyle.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-P", "-c", text, "live", "attach", str(program.pid)],
         stdin=other, stdout=subprocess.PIPE, stderr=other, env={**os.environ, **ENVIRONMENT},
@@ -258,9 +261,12 @@ def test_hostile_names_cannot_order_the_terminal_about(start):
 
 
 def test_usage():
-    for words in (["list"], ["list", "x"], ["instrument", "1"], ["restore", "1"], ["restore", "1", "a:b", "--all"], ["watch", "1", "a", "b"],
-                  ["attach", "1", "a:b"], ["instrument", "1", "a:b", "--for", "never"], ["ps", "--nothing"], ["list", "1", "--nothing"]):  # fmt: skip
-        assert done(*words).returncode == 2, words
+    commands = (
+        "list", "list x", "instrument 1", "restore 1", "restore 1 a:b --all", "watch 1 a b", "attach 1 a:b",
+        "instrument 1 a:b --for never", "ps --nothing", "list 1 --nothing",
+    )  # fmt: skip
+    for line in commands:
+        assert done(*line.split()).returncode == 2, line
 
 
 def test_no_such_process(runtime):

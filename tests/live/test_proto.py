@@ -10,9 +10,24 @@ from recompyle.live import proto
 from recompyle.live.proto import BadMessage, Lines, check_row, decode, encode, field, optional, strings
 
 ROW = {
-    "path": "app:f", "aliases": [], "kind": "function", "flavor": "plain", "owner": "app", "file": "app.py", "line": 1,
-    "state": "on", "mode": "counter", "calls": None, "hits": 3, "rate": None, "last_hit_ms": None, "in_flight": 0, "slot": 0,
-    "engine": "code", "notes": [], "error": None,
+    "path": "app:f",
+    "aliases": [],
+    "kind": "function",
+    "flavor": "plain",
+    "owner": "app",
+    "file": "app.py",
+    "line": 1,
+    "state": "on",
+    "mode": "counter",
+    "calls": None,
+    "hits": 3,
+    "rate": None,
+    "last_hit_ms": None,
+    "in_flight": 0,
+    "slot": 0,
+    "engine": "code",
+    "notes": [],
+    "error": None,
 }
 
 
@@ -33,7 +48,13 @@ def test_a_line_without_end_is_not_kept():
     assert list(reader.feed(b"\n{}\n")) == [b"{}"]
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), lambda inner: st.lists(inner), max_leaves=5))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner),
+        max_leaves=5,
+    )
+)
 def test_what_is_encoded_is_decoded(value):
     message = {"id": 1, "value": value}
     line = encode(message)
@@ -51,11 +72,22 @@ def test_half_of_a_surrogate_pair_survives():
 @pytest.mark.parametrize(
     "line",
     [
-        b"", b"{", b"[]", b"1", b'"x"', b"null", b"\xff", b'{"a": NaN}', b'{"a": Infinity}', b'{"a": 1' + b"0" * 5000 + b"}",
-        b"[" * 60000, b'{"a":' * 9 + b"1" + b"}" * 9, None,
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b'"x"',
+        b"null",
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": 1' + b"0" * 5000 + b"}",
+        b"[" * 60000,
+        b'{"a":' * 9 + b"1" + b"}" * 9,
+        None,
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_message(line):
     with pytest.raises(BadMessage):
         decode(line)
@@ -67,12 +99,28 @@ def test_brackets_in_strings_do_not_count():
 
 
 def test_fields_are_of_their_types():
-    message = {"text": "x", "number": 1, "flag": True, "list": ["a"], "mixed": ["a", 1], "huge": 10**400, "inf": 1e999, "null": None}
+    message = {
+        "text": "x",
+        "number": 1,
+        "flag": True,
+        "list": ["a"],
+        "mixed": ["a", 1],
+        "huge": 10**400,
+        "inf": 1e999,
+        "null": None,
+    }
     assert field(message, "text", str) == "x"
     assert field(message, "number", float) == 1.0
     assert optional(message, "null", int, 7) == optional(message, "missing", int, 7) == 7
     assert strings(message, "list") == ["a"]
-    for name, kind in [("flag", int), ("number", bool), ("number", str), ("huge", float), ("inf", float), ("missing", str)]:
+    for name, kind in [
+        ("flag", int),
+        ("number", bool),
+        ("number", str),
+        ("huge", float),
+        ("inf", float),
+        ("missing", str),
+    ]:
         with pytest.raises(BadMessage):
             field(message, name, kind)
     with pytest.raises(BadMessage):

@@ -205,7 +205,7 @@ def test_only_chosen_rows(start):
 
 
 def test_a_copied_socket_does_not_keep_a_dead_program_alive(start):
-    """A child that was forked behind Python's back holds the connection; the kernel tells that the program has ended."""
+    """A child that was forked behind Python's back holds the connection; the kernel tells of the end."""
     if sys.platform != "linux":
         pytest.skip("Linux's process descriptors")
     program = start(APP)
@@ -227,5 +227,3 @@ def test_a_copied_socket_does_not_keep_a_dead_program_alive(start):
         until(lambda: client.gone)
     finally:
         os.kill(child, signal.SIGKILL)
-
-

@@ -140,7 +140,7 @@ def test_a_profile_ends_with_its_session(start):
     client = program.connect()
     client.profile(OTHER, 1000, print)
     assert not program.told("other.__code__ is original")
-    client._drop()
+    client.disconnect()
     until(lambda: program.told("other.__code__ is original"))
 
 
@@ -159,13 +159,15 @@ def test_restored_some_time_after_the_connection_has_ended(start):
     program = start(APP)
     client = program.connect()
     client.instrument(TOTAL)
-    client._drop()
+    client.disconnect()
     is_off(program)
 
 
 def test_restored_after_the_controlling_process_was_killed(start):
     program = start(APP)
-    text = f"from recompyle import live; live.connect({program.pid}).instrument({TOTAL!r}); print(1, flush=True); input()"
+    text = (
+        f"from recompyle import live; live.connect({program.pid}).instrument({TOTAL!r}); print(1, flush=True); input()"
+    )
     command = [sys.executable, "-P", "-c", text]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -181,7 +183,7 @@ def test_a_session_comes_back(start):
     program = start(APP, LEASE=LONG)
     first = program.connect()
     first.instrument(TOTAL)
-    first._drop()
+    first.disconnect()
     second = program.connect(session=first.session)
     assert second.session == first.session
     assert state(program) == "on"

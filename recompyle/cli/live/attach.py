@@ -15,14 +15,18 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "attach",
         help="watch and instrument a program",
-        description="Watch and instrument a program. If it does not listen yet it is made to, which takes CPython 3.14 or "
-        "later on both sides. Without a terminal, type lines as in the demo; quit, or Ctrl-C, ends it and restores.",
+        description="Watch and instrument a program. If it does not listen yet it is made to, which takes CPython 3.14 "
+        "or later on both sides. Without a terminal, type lines as in the demo; quit, or Ctrl-C, ends it and restores.",
     )
     common.add_target(parser, "", "")
     common.add_view(parser)
-    parser.add_argument("--timeout", type=common.seconds, default=30.0, metavar="TIME", help="for making it listen (30s)")
+    parser.add_argument(
+        "--timeout", type=common.seconds, default=30.0, metavar="TIME", help="for making it listen (30s)"
+    )
     parser.add_argument("--allow-import", action="store_true", help="if it is made to listen: modules may be imported")
-    parser.add_argument("--no-cap", action="store_true", help="if it is made to listen: probes may cost any part of the time")
+    parser.add_argument(
+        "--no-cap", action="store_true", help="if it is made to listen: probes may cost any part of the time"
+    )
     parser.set_defaults(run=run)
 
 

@@ -113,7 +113,7 @@ def printed(text: str) -> str:
 
 
 def screen(options: argparse.Namespace) -> ModuleType | None:
-    """What shows a session on the terminal; None where there is none, or not what it needs, or another form is wanted."""
+    """What shows a session on the terminal; None without one, or what it needs, or where another form is wanted."""
     if options.plain or options.json or options.once or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     try:

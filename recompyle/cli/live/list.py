@@ -34,7 +34,9 @@ def run(options: argparse.Namespace) -> int:
     if len(words) > 1:
         raise CommandError(f"one pattern at most, not {' '.join(words)}")
     with common.errors():
-        session = watch(common.client_of(options, pid), everything=options.all_modules, pattern=words[0] if words else "*")
+        session = watch(
+            common.client_of(options, pid), everything=options.all_modules, pattern=words[0] if words else "*"
+        )
         try:
             session.refresh()
             Writer(session, sys.stdout, options.json).table(whole=True)
