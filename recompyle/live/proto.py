@@ -131,7 +131,8 @@ def field(message: Message, name: str, kind: type[T]) -> T:
     value: Any = message.get(name)
     if kind is float and type(value) is int and abs(value) < 1 << 53:
         value = float(value)
-    if type(value) is not kind or (type(value) is float and not math.isfinite(value)):
+    is_finite = type(value) is not float or math.isfinite(value)
+    if type(value) is not kind or not is_finite:
         raise BadMessage(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
     return value
 

@@ -354,7 +354,7 @@ def test_frames_are_left_out_for_a_reader_that_does_not_read(start):
     client.ask("subscribe", hz=20)
     for _ in range(50):  # many more frames than it could leave unread
         program.told(
-            "[globals()[f'function_with_a_rather_long_name_{each}']() for each in range(100) for _ in [0] * 500] and None"
+            "[globals()[f'function_with_a_rather_long_name_{each}']() for each in [*range(100)] * 500] and None"
         )
     last = {}
     while not all(last.get(f"__main__:function_with_a_rather_long_name_{each}") for each in range(100)):
