@@ -17,6 +17,7 @@ PACKAGES = {
     "recompyle": "What most programs need: `import recompyle`.",
     "recompyle.profile": "The profiler while the program runs: `from recompyle import profile`.",
     "recompyle.inject": "",
+    "recompyle.live": "Instrumentation of a running program: `from recompyle import live`.",
 }
 PLUGIN = "recompyle.pytest_plugin"
 # What a public class hands to users' code without being in an `__all__` of those packages.
@@ -35,6 +36,7 @@ INNER = {
     "Installation.__init__",
     "Preview.__init__",
     "Cursor.__init__",
+    "Handle.__init__",
 }
 SECTION = re.compile(r"(Parameters|Attributes|Returns|Raises|Args):\s*(.*)")
 TITLES = {"Args": "Parameters"}

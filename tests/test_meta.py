@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import recompyle
-from recompyle import inject, profile
+from recompyle import inject, live, profile
 from recompyle.profile import limits
 from recompyle.profile.model import CallSite, SlowCall
 
@@ -126,14 +126,14 @@ def test_warnings_are_on_the_messages_page() -> None:
 # -- reference
 
 
-@pytest.mark.parametrize("module", [recompyle, profile, inject], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [recompyle, profile, inject, live], ids=lambda module: module.__name__)
 def test_public_names_are_in_the_reference(module: object) -> None:
     shown = set(re.findall(r"^### (\w+)$", page("reference/python.md"), re.M))
     assert set(module.__all__) - shown == set()  # type: ignore[attr-defined]
 
 
 def test_public_names_exist() -> None:
-    for module in (recompyle, profile, inject):
+    for module in (recompyle, profile, inject, live):
         assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 

@@ -58,6 +58,7 @@ def instrument(
     *,
     mode: str | None = None,
     layer: int | None = None,
+    created: bool = False,
     live: bool = False,
     allow_import: bool = False,
 ) -> Handle:
@@ -73,6 +74,7 @@ def instrument(
         mode: ``"counter"`` or ``"hook"``; None: the latter if there is a hook. In hook mode without a hook, that of
             `set_hook` is called.
         layer: which function of a chain of decorators; see `resolve`.
+        created: of generator and coroutine functions count the objects made, whether they are started or not.
         live: of a closure also those made before now: searches all objects, some 10 ms per million.
         allow_import: import the module if need be.
 
@@ -86,7 +88,9 @@ def instrument(
     """
     if hook is instrumentation_hook:  # what the guard does by itself
         hook, mode = None, mode or "hook"
-    record = _registry.instrument(path, hook, mode=mode, layer=layer, live=live, allow_import=allow_import)
+    record = _registry.instrument(
+        path, hook, mode=mode, layer=layer, created=created, live=live, allow_import=allow_import
+    )
     return Handle(_registry, record)
 
 

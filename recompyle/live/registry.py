@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 
 from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError
+from recompyle.inject import Edit
 from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
 from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
@@ -69,6 +70,7 @@ class Record:
             path only the path is known.
         state: ``off``, ``applying``, ``on``, ``restoring``, ``pending``, ``refused`` or ``failed``.
         mode: ``counter`` or ``hook``; None while neither was asked for.
+        created: whether generator and coroutine objects are counted, not the bodies that were started.
         error: why it is refused or failed.
         hits: the counter; None before the first time.
         guard: what calls the hook; None in counter mode.
@@ -83,6 +85,7 @@ class Record:
         "__weakref__",
         "aliases",
         "became",
+        "created",
         "error",
         "file",
         "flavor",
@@ -112,6 +115,7 @@ class Record:
         self.notes: list[str] = []
         self.state = "off"
         self.mode: str | None = None
+        self.created = False
         self.error: ErrorText | None = None
         self.hits: Hits | None = None
         self.guard: Guard | None = None
@@ -233,7 +237,7 @@ class Handle:
         Of generators and coroutines it first looks for suspended ones, once after each change: some 10 ms per million
         objects.
         """
-        return self._record.frames.count(search=True)
+        return self._record.frames.count(search=True) or 0
 
     def restore(self) -> None:
         """Give the function its own code object back; doing it again does nothing. While pending: cancel.
@@ -285,6 +289,7 @@ class Registry:
         *,
         mode: str | None = None,
         layer: int | None = None,
+        created: bool = False,
         live: bool = False,
         allow_import: bool = False,
         holder: object = PROGRAM,
@@ -299,10 +304,12 @@ class Registry:
         mode = mode or ("counter" if hook is None else "hook")
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
+        if created and mode == "hook":
+            raise ValueError("a hook is called when a body starts; objects made are only counted")
         sys.audit("recompyle.live.instrument", path)
         if _env.disabled():
             raise NotRewritable(f"{path}: RECOMPYLE=0 is set, so nothing is rewritten", "disabled")
-        wanted = {"mode": mode, "hook": hook, "layer": layer, "live": live, "holder": holder}
+        wanted = {"mode": mode, "hook": hook, "layer": layer, "created": created, "live": live, "holder": holder}
         try:
             try:
                 target = resolve(path, layer)
@@ -333,9 +340,9 @@ class Registry:
         return record
 
     def _apply(self, record: Record, function: FunctionType, wanted: dict[str, Any]) -> None:
-        mode, hook = wanted["mode"], wanted["hook"]
+        mode, hook, created = wanted["mode"], wanted["hook"], wanted["created"]
         was_on = record.shown_state == "on"
-        if was_on and record.mode == mode:
+        if was_on and record.mode == mode and record.created == created:
             if hook is not None and record.guard is not None:
                 record.guard.hook, record.own_hook = hook, True
             record.holders.add(wanted["holder"])
@@ -348,7 +355,7 @@ class Registry:
         guard = None
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
-        edit = entry_edit(record, guard)
+        edit = edit_for(record, guard, created)
         if was_on and record.patch is not None:
             record.patch = record.patch.exchange(edit)
         else:
@@ -359,7 +366,7 @@ class Registry:
             else:
                 patches.put_on(patch, found)
             record.patch, record.original_code = patch, before
-        record.mode, record.guard, record.own_hook = mode, guard, hook is not None
+        record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
         record.holders.add(wanted["holder"])
         record.error, record.state = None, "on"
         record.frames.changed(function, before, record.flavor)
@@ -535,14 +542,15 @@ class Registry:
     # -- reading
 
     def find(self, path: str) -> Record | None:
-        """The record of a path by any of its names; None if nobody asked for it so far."""
-        record = self.known(path)
-        if record is None:
-            with contextlib.suppress(LookupError, RecompyleError):
-                target = resolve(path)
-                with self._lock:
-                    record = self._records.get(id(target.function)) or self._known(target.path)
-        return record
+        """The record of a path by any of its names; None if nobody asked for it so far.
+
+        That is the record of the function which the path leads to now, else of the one that it once led to.
+        """
+        with contextlib.suppress(LookupError, RecompyleError):
+            target = resolve(path)
+            if record := self.of(target.function):
+                return record
+        return self.known(path)
 
     def known(self, path: str) -> Record | None:
         """The record of a path that was asked for in these very words; None if there is none."""
@@ -610,13 +618,11 @@ class Registry:
             return None
 
 
-def entry_edit(record: Record, guard: Guard | None) -> Any:
+def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
     """What goes into the code."""
-    from recompyle.inject import Edit
-
     if guard is not None:
         return Edit("entry", guard, form="hook", argument=record.path)
-    return Edit("entry", record.hits)
+    return Edit("created" if created else "entry", record.hits)
 
 
 def _failure(error: Exception) -> ErrorText:

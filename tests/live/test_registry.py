@@ -201,7 +201,7 @@ def test_foreign_code_is_left_alone(app):
 
 
 def test_failure_inside_is_told(app, monkeypatch):
-    monkeypatch.setattr("recompyle.live.registry.entry_edit", lambda *args: 1 / 0)
+    monkeypatch.setattr("recompyle.live.registry.edit_for", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         live.instrument(path(app, "f"))
     row = next(row for row in live.list(path(app, "f")))
@@ -317,6 +317,8 @@ def test_a_function_defined_anew_is_another_one(make):
     exec("def f(): return 2", vars(module))
     second = live.instrument(path(module, "f"))
     assert (module.f(), old(), first.hits, second.hits) == (2, 1, 1, 1)
+    live.restore(path(module, "f"))
+    assert (first.state, second.state) == ("on", "off"), "the one that the path leads to"
 
 
 def test_counter_of_the_program_is_shown_and_never_invented(app):
@@ -398,6 +400,20 @@ def test_started_bodies_are_counted(app):
         with pytest.raises(StopIteration):
             coroutine.send(None)
         assert (numbers.hits, waits.hits) == (1, 1)
+
+
+def test_objects_made_are_counted(app):
+    with live.instrument(path(app, "numbers"), created=True) as numbers:
+        unstarted = app.numbers()
+        assert (numbers.hits, list(unstarted), list(app.numbers()), numbers.hits) == (1, [1, 2], [1, 2], 2)
+        live.instrument(path(app, "numbers"))
+        app.numbers()
+        assert numbers.hits == 2
+    with pytest.raises(NotRewritable) as found:
+        live.instrument(path(app, "f"), created=True)
+    assert found.value.slug == "no_such_site"
+    with pytest.raises(ValueError, match="only counted"):
+        live.instrument(path(app, "numbers"), print, created=True)
 
 
 # -- closures
