@@ -391,13 +391,21 @@ class Client:
             raise Unreachable(f"process {self.pid} has not answered within {timeout:g} s", "timeout") from None
 
     def instrument(
-        self, path: str, mode: str = "counter", *, live: bool = False, seconds: float | None = None, keep: bool = False
+        self,
+        path: str,
+        mode: str = "counter",
+        *,
+        created: bool = False,
+        live: bool = False,
+        seconds: float | None = None,
+        keep: bool = False,
     ) -> Row:
         """Have a function's calls counted from now on.
 
         Parameters:
             path: as for `recompyle.live.instrument`.
             mode: ``counter`` or ``hook``: the hook that the program has set.
+            created: of generator and coroutine functions count the objects made.
             live: of a closure also those made before now.
             seconds: restore it after so long, by the program's clock.
             keep: leave it in place when the session ends.
@@ -405,9 +413,8 @@ class Client:
         Returns:
             Its row.
         """
-        return check_row(
-            self.call("instrument", path=path, mode=mode, live=live, seconds=seconds, keep=keep).get("row")
-        )
+        how: dict[str, Any] = {"mode": mode, "created": created, "live": live, "seconds": seconds, "keep": keep}
+        return check_row(self.call("instrument", path=path, **how).get("row"))
 
     def restore(self, path: str) -> Row:
         """Give a function its own code object back, unless another session holds it, too."""

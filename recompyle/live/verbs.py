@@ -217,8 +217,7 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
     mode = optional(message, "mode", str, "counter")
     if mode not in ("counter", "hook"):
         raise BadMessage("mode is counter or hook")
-    if optional(message, "created", bool, False):
-        raise NotRewritable("created is not offered by this version", "unsupported")
+    created = optional(message, "created", bool, False)
     live, keep = optional(message, "live", bool, False), optional(message, "keep", bool, False)
     seconds = optional(message, "seconds", float, math.inf)
     if not 0 < seconds <= LONGEST and seconds != math.inf:
@@ -226,7 +225,8 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
     assert lease is not None
 
     def work() -> Message:
-        record = agent.leases.instrument(lease, path, keep, mode=mode, live=live, allow_import=agent.allow_import)
+        how = {"mode": mode, "created": created, "live": live, "allow_import": agent.allow_import}
+        record = agent.leases.instrument(lease, path, keep, **how)
         if seconds != math.inf:
             holder = KEPT if keep else lease.id
             agent.post(lambda: agent.restore_after(seconds, record, holder))

@@ -23,6 +23,7 @@ def add_to(commands: Any) -> None:
     common.add_target(parser, ", and the paths of functions, such as app.orders:Service.checkout", "PATH...")
     common.add_view(parser)
     parser.add_argument("--hook", action="store_true", help="have the program's own hook called")
+    parser.add_argument("--created", action="store_true", help="of generators and coroutines count the objects made")
     parser.add_argument("--for", dest="seconds", type=common.seconds, metavar="TIME", help="end after 30s, 5m, 1h")
     parser.add_argument("--keep", action="store_true", help="leave it in place, and end at once")
     parser.set_defaults(run=run)
@@ -45,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
             for path in paths:
                 try:
                     row = client.instrument(
-                        path, "hook" if options.hook else "counter", seconds=options.seconds, keep=options.keep
+                        path,
+                        "hook" if options.hook else "counter",
+                        created=options.created,
+                        seconds=options.seconds,
+                        keep=options.keep,
                     )
                 except Unreachable:
                     raise
