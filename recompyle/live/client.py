@@ -262,7 +262,7 @@ class Client:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """End the connection, but not the session: what it has instrumented stays for 5 s, and may be taken up again."""
+        """End the connection, but not the session, which may be taken up again within 5 s."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes the reader, which closes
         if self._thread is None:
