@@ -82,6 +82,9 @@ _NUMBERS = {
 }  # fmt: skip
 
 
+_ARMOR = ("__pyarmor", "__armor")
+
+
 def _learn():
     """Copy the facts to where C reads them."""
     rcp_is.call_intrinsic_1 = facts.CALL_INTRINSIC_1
@@ -868,6 +871,15 @@ def write(code, edits):
     return _write_any(code, raw, edits)
 
 
+def is_protected(code):
+    """Whether a code object holds the names of PyArmor's runtime."""
+    for names in (code.co_names, code.co_consts):
+        for name in <tuple>names:
+            if type(name) is str and len(<str>name) > 7 and (<str>name)[0] == "_" and name.startswith(_ARMOR):
+                return True
+    return False
+
+
 def _is_hook(edit):
     return edit.form == "hook"
 
@@ -896,11 +908,12 @@ cdef _write_any(code, bytes raw, edits):
     cdef Py_ssize_t skip
     if not work.begin(code, raw) or not work.walk(None):
         return None
-    places, delegations = points.find(decode(code), any([edit.site in points.CALLS for edit in edits]))
+    body = decode(code)
+    places, delegations = points.find(body, any([edit.site in points.CALLS for edit in edits]))
     constants = plain.Constants(code)
     thrown = {}
     texts = {}
-    for place, edit in matches(code, places, edits):
+    for place, edit in matches(body, places, edits):
         key = id(edit), place.constant
         if key not in texts:
             units, slots = plain.text(edit, constants, place.constant)

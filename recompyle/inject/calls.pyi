@@ -10,5 +10,6 @@ class Call(NamedTuple):
     unit: int
     end: int
     implicit: bool
+    callee: int
 
 def find(body: Body) -> list[Call]: ...

@@ -2,7 +2,7 @@
 
 ``with``, ``class``, ``assert`` and generator expressions compile to calls too. What tells them is the instruction
 that pushed the callee, so the stack is followed along every way through the code. Of each slot only one thing is
-remembered: whether what lies there was pushed to be called by the compiler itself.
+remembered: whether what lies there was pushed to be called by the compiler itself, and which instruction pushed it.
 """
 
 import dis
@@ -18,8 +18,10 @@ cdef extern from *:
     """
     /* Opcodes of the running interpreter, -1 where it lacks one: the same for all interpreters of the process. */
     static int rcp_op[32];
+    static unsigned char rcp_only_takes[256]; /* whether it leaves alone what it does not take from the stack */
     """
     int rcp_op[32]
+    uint8_t rcp_only_takes[256]
 
 cdef enum:
     BEFORE_ASYNC_WITH = 0
@@ -32,12 +34,15 @@ cdef enum:
     EXTENDED_ARG
     KW_NAMES
     LOAD_ASSERTION_ERROR
+    LOAD_ATTR
     LOAD_BUILD_CLASS
     LOAD_COMMON_CONSTANT
     LOAD_CONST
+    LOAD_METHOD
     LOAD_SPECIAL
     MAKE_FUNCTION
     PRECALL
+    PUSH_NULL
     RETURN_GENERATOR
     SET_FUNCTION_ATTRIBUTE
     SWAP
@@ -46,11 +51,20 @@ cdef enum:
 _NAMES = (
     "BEFORE_ASYNC_WITH", "BEFORE_WITH", "CALL", "CALL_FUNCTION_EX", "CALL_KW",
     "COPY", "END_ASYNC_FOR", "EXTENDED_ARG", "KW_NAMES", "LOAD_ASSERTION_ERROR",
-    "LOAD_BUILD_CLASS", "LOAD_COMMON_CONSTANT", "LOAD_CONST", "LOAD_SPECIAL", "MAKE_FUNCTION",
-    "PRECALL", "RETURN_GENERATOR", "SET_FUNCTION_ATTRIBUTE", "SWAP",
+    "LOAD_ATTR", "LOAD_BUILD_CLASS", "LOAD_COMMON_CONSTANT", "LOAD_CONST", "LOAD_METHOD",
+    "LOAD_SPECIAL", "MAKE_FUNCTION", "PRECALL", "PUSH_NULL", "RETURN_GENERATOR",
+    "SET_FUNCTION_ATTRIBUTE", "SWAP",
 )  # fmt: skip
 for _number, _name in enumerate(_NAMES):
     rcp_op[<int>_number] = opcode.opmap.get(_name, -1)
+
+_TAKES = (
+    "CACHE", "COPY_FREE_VARS", "DELETE_", "DICT_", "END_FOR", "IMPORT_STAR", "JUMP_", "LIST_APPEND", "LIST_EXTEND",
+    "MAKE_CELL", "MAP_ADD", "NOP", "NOT_TAKEN", "POP_", "RAISE_", "RERAISE", "RESUME", "RETURN_", "SET_ADD",
+    "SET_UPDATE", "SETUP_", "STORE_",
+)  # fmt: skip
+for _number, _name in enumerate(opcode.opname[:256]):
+    rcp_only_takes[<int>_number] = _name.startswith(_TAKES) and _name != "STORE_FAST_LOAD_FAST"
 
 _ASSERTION_ERROR = 0  # argument of LOAD_COMMON_CONSTANT
 _MADE_ON_THE_SPOT = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>", "<generic parameters of ")
@@ -76,12 +90,14 @@ class Call(NamedTuple):
         unit: its CALL, CALL_KW or CALL_FUNCTION_EX.
         end: behind its caches.
         implicit: whether nobody wrote it as a call.
+        callee: the instruction that pushed the callee, if it only loads it; else -1.
     """
 
     start: int
     unit: int
     end: int
     implicit: bool
+    callee: int
 
 
 def find(body):
@@ -100,6 +116,7 @@ cdef struct Slot:
     int32_t below  # number of the slot below; 0: none that is known
     int32_t height  # of the stack that ends here
     bint flag  # whether it was pushed to be called by the compiler itself
+    int32_t unit  # the instruction that pushed it, or -1
 
 
 cdef class _Walk:
@@ -147,7 +164,7 @@ cdef class _Walk:
 
     cdef int straight(self, int32_t unit, int32_t top) except -1:
         """Go on from one instruction to the next, until the end or what was seen already."""
-        cdef int32_t start, end, each, size, constant = 0, group = -1
+        cdef int32_t start, end, each, size, callee, effect, constant = 0, group = -1
         cdef int64_t arg
         cdef int op
         cdef bint flag
@@ -172,32 +189,38 @@ cdef class _Walk:
                 size = _size(op, arg)
                 # Beside the callee lies NULL or `self`. Neither was ever pushed to be called: both may be asked.
                 flag = self.flag(top, size - 1) or self.flag(top, size - 2)
-                self.found.append(Call(start if group < 0 else group, unit, end, flag))
+                callee = self.pusher(top, size - 1)
+                if callee >= 0 and self.units[2 * callee] == rcp_op[PUSH_NULL]:
+                    callee = self.pusher(top, size - 2)
+                self.found.append(Call(start if group < 0 else group, unit, end, flag, callee))
                 group = -1
-                top = self.pushed(self.below(top, size), False)
+                top = self.pushed(self.below(top, size), False, -1)
             elif op == rcp_op[SWAP]:
                 top = self.swapped(top, <int32_t>arg)
             elif op == rcp_op[COPY]:
-                top = self.pushed(top, self.flag(top, <int32_t>arg - 1))
+                top = self.pushed(top, self.flag(top, <int32_t>arg - 1), self.pusher(top, <int32_t>arg - 1))
             elif op == rcp_op[LOAD_BUILD_CLASS] or op == rcp_op[LOAD_ASSERTION_ERROR]:
-                top = self.pushed(top, True)
+                top = self.pushed(top, True, unit)
             elif op == rcp_op[LOAD_COMMON_CONSTANT]:
-                top = self.pushed(top, arg == _ASSERTION_ERROR)
+                top = self.pushed(top, arg == _ASSERTION_ERROR, unit)
             elif op == rcp_op[BEFORE_WITH] or op == rcp_op[BEFORE_ASYNC_WITH] or op == rcp_op[LOAD_SPECIAL]:
-                top = self.pushed(self.pushed(self.below(top, 1), True), False)
+                top = self.pushed(self.pushed(self.below(top, 1), True, -1), False, -1)
             elif op == rcp_op[MAKE_FUNCTION]:
                 name = getattr(self.consts[constant], "co_name", "")
-                top = self.pushed(self.below(top, 1 - self.effect(op, arg)), name.startswith(_MADE_ON_THE_SPOT))
+                top = self.pushed(self.below(top, 1 - self.effect(op, arg)), name.startswith(_MADE_ON_THE_SPOT), -1)
             elif op == rcp_op[SET_FUNCTION_ATTRIBUTE]:
-                top = self.pushed(self.below(top, 2), self.flag(top, 0))
+                top = self.pushed(self.below(top, 2), self.flag(top, 0), -1)
+            elif op == rcp_op[LOAD_ATTR] or op == rcp_op[LOAD_METHOD]:
+                effect = self.effect(op, arg)
+                top = self.grown(self.below(top, 1), effect + 1, unit)
             else:
                 way = self.jumps.get(op)
                 if way is not None and op != rcp_op[END_ASYNC_FOR]:
                     effect = dis.stack_effect(op, arg if op in WITH_ARG else None, jump=True)
-                    self.ways.append((end + way * arg, self.grown(top, effect)))
+                    self.ways.append((end + way * arg, self.after(op, top, effect, unit)))
                 if op in FINAL:
                     return 0
-                top = self.grown(top, self.effect(op, arg))
+                top = self.after(op, top, self.effect(op, arg), unit)
                 if op == rcp_op[LOAD_CONST]:
                     constant = <int32_t>arg
             unit = end
@@ -212,16 +235,16 @@ cdef class _Walk:
             self.effects[key] = known
         return known
 
-    cdef int32_t pushed(self, int32_t top, bint flag) except -1:
+    cdef int32_t pushed(self, int32_t top, bint flag, int32_t unit) except -1:
         cdef void *grown
         if self.used >= self.room:
             grown = realloc(self.slots, (2 * self.room + 256) * sizeof(Slot))
             if grown == NULL:
                 raise MemoryError
             self.slots = <Slot *>grown
-            self.slots[0] = Slot(0, 0, False)
+            self.slots[0] = Slot(0, 0, False, -1)
             self.room = 2 * self.room + 256
-        self.slots[self.used] = Slot(top, self.slots[top].height + 1, flag)
+        self.slots[self.used] = Slot(top, self.slots[top].height + 1, flag, unit)
         self.used += 1
         return self.used - 1
 
@@ -235,26 +258,38 @@ cdef class _Walk:
         top = self.below(top, depth)
         return top != 0 and self.slots[top].flag
 
-    cdef int32_t grown(self, int32_t top, int32_t effect) except -1:
+    cdef int32_t pusher(self, int32_t top, int32_t depth) noexcept:
+        """The instruction that pushed the slot at a depth, or -1."""
+        top = self.below(top, depth)
+        return self.slots[top].unit if top else -1
+
+    cdef int32_t grown(self, int32_t top, int32_t effect, int32_t unit) except -1:
         while effect > 0:
-            top = self.pushed(top, False)
+            top = self.pushed(top, False, unit)
             effect -= 1
         return self.below(top, -effect)
+
+    cdef int32_t after(self, int op, int32_t top, int32_t effect, int32_t unit) except -1:
+        """The stack after an instruction of no special kind. What takes and gives puts something new on top."""
+        top = self.grown(top, effect, unit)
+        if effect <= 0 and not rcp_only_takes[op]:
+            top = self.pushed(self.below(top, 1), False, -1)
+        return top
 
     cdef int32_t caught(self, int32_t top, int32_t state) except -1:
         """The stack of a handler: cut to its depth, then the place where the exception was raised if wanted, and that."""
         cdef int32_t height = self.slots[top].height if top else 0
-        return self.grown(self.below(top, height - (state >> 1)), 1 + (state & 1))
+        return self.grown(self.below(top, height - (state >> 1)), 1 + (state & 1), -1)
 
     cdef int32_t swapped(self, int32_t top, int32_t place) except -1:
         """The top slot exchanged with the one at ``place``, which counts from 1."""
         cdef int32_t depth
-        cdef list between = [self.flag(top, depth) for depth in range(place)]
+        cdef list between = [(self.flag(top, depth), self.pusher(top, depth)) for depth in range(place)]
         if between:
             between[0], between[-1] = between[-1], between[0]
         top = self.below(top, place)
-        for each in reversed(between):
-            top = self.pushed(top, each)
+        for flag, unit in reversed(between):
+            top = self.pushed(top, flag, unit)
         return top
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from types import CodeType
 
 from ..errors import NotRewritable
-from .points import CALLS, KINDS, Place, Site, described
+from .decode import Body
+from .points import KINDS, Place, Site, described
 
 _SLOTS = {"statement": "__invert__", "value": "__getitem__", "hook": "__call__"}
-_WITHOUT_VALUE = ("entry", "created", "call")
+WITHOUT_VALUE = ("entry", "created", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Edit:
         where: only sites for which it is true: a callable with one `Site`.
         include_implicit: for ``call`` and ``called``: also calls that nobody wrote as a call: those of ``with``,
             ``class``, ``assert``, generator expressions and, on 3.11, comprehensions.
+        force: also in functions that are marked abstract.
         argument: what a hook is called with. Code objects hash and compare their constants, so the hook and its
             argument should do so by identity, or be strings.
 
@@ -43,13 +44,14 @@ class Edit:
     lines: Collection[int] | None = None
     where: Callable[[Site], object] | None = None
     include_implicit: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         if self.site not in KINDS:
             raise ValueError(f"unknown kind of site {self.site!r}; there are {', '.join(sorted(KINDS))}")
         if self.form not in _SLOTS:
             raise ValueError(f"unknown form {self.form!r}; there are 'statement', 'value' and 'hook'")
-        if self.site in _WITHOUT_VALUE and self.form == "value":
+        if self.site in WITHOUT_VALUE and self.form == "value":
             raise ValueError(f"there is no value to pass at {self.site!r}; use the form 'statement'")
         if self.site != "entry" and self.form == "hook":
             raise ValueError(f"the form 'hook' is for 'entry' only, not for {self.site!r}")
@@ -60,54 +62,51 @@ class Edit:
             raise TypeError(f"{type(self.probe).__name__} has no {slot}, which the form {self.form!r} calls")
 
     def key(self) -> tuple[object, ...] | None:
-        """Equal for edits whose result may be shared by functions of one code, as long as that lives; None if for none."""
+        """Equal for edits whose result functions of one code may share while it lives; None if it is for one only."""
         if self.where is not None:
             return None
         lines = None if self.lines is None else tuple(self.lines)
         return self.site, id(self.probe), self.form, id(self.argument), self.index, lines, self.include_implicit
 
 
-def matches(code: CodeType, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:
-    """Which edit goes where."""
-    by_kind: dict[str, list[tuple[Edit, set[int] | None]]] = {}
-    for edit in edits:
-        by_kind.setdefault(edit.site, []).append((edit, _chosen(code, places, edit)))
-    if "entry" in by_kind:  # only what comes last can have the location of what follows
-        by_kind["entry"].sort(key=lambda pair: pair[0].form == "hook")
-    return [
-        (place, edit)
-        for place in places
-        if place.kind in by_kind
-        for edit, numbers in by_kind[place.kind]
-        if numbers is None or place.number in numbers
-    ]
+def matches(body: Body, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:
+    """Which edit goes where: places in their order, and at one place the edits in theirs."""
+    chosen: dict[tuple[str, int], list[tuple[int, Edit]]] = {}  # by kind and number; edits with their place in the order
+    by_kind: dict[str, list[Place]] = {}
+    for place in places:
+        by_kind.setdefault(place.kind, []).append(place)
+    for order, edit in enumerate(edits):
+        # Only what comes last can have the location of what follows.
+        key = order + len(edits) if edit.form == "hook" else order
+        for number in _chosen(body, by_kind.get(edit.site, []), edit):
+            chosen.setdefault((edit.site, number), []).append((key, edit))
+    for pairs in chosen.values():
+        pairs.sort(key=lambda pair: pair[0])
+    return [(place, edit) for place in places for _, edit in chosen.get((place.kind, place.number), ())]
 
 
-def _chosen(code: CodeType, places: list[Place], edit: Edit) -> set[int] | None:
-    """The numbers of the sites that an edit names; None where it means all of its kind.
+def _chosen(body: Body, mine: list[Place], edit: Edit) -> set[int]:
+    """The numbers of the sites that an edit means, out of those of its kind.
 
     Raises:
         NotRewritable: it names sites, and there is none.
     """
-    named = edit.index is not None or edit.lines is not None or edit.where is not None
-    if not named and edit.site != "created" and (edit.include_implicit or edit.site not in CALLS):
-        return None
-    mine = [place for place in places if place.kind == edit.site]
     if edit.index is not None:
         mine = [place for place in mine if place.number == edit.index]
     elif not edit.include_implicit:
         mine = [place for place in mine if not place.implicit]
-    if edit.lines is not None or edit.where is not None:
-        found = described(code, mine)
+    if edit.lines is None and edit.where is None:
+        numbers = {place.number for place in mine}
+    else:
+        found = described(body, mine)
         if edit.lines is not None:
             found = [site for site in found if site.line in edit.lines]
         if edit.where is not None:
             found = [site for site in found if edit.where(site)]
         numbers = {site.index for site in found}
-    else:
-        numbers = {place.number for place in mine}
+    named = edit.index is not None or edit.lines is not None or edit.where is not None
     if not numbers and (named or edit.site == "created"):
-        raise NotRewritable(f"{code!r}: has no {edit.site!r} site{_named(edit)}", "no_such_site")
+        raise NotRewritable(f"{body.code!r}: has no {edit.site!r} site{_named(edit)}", "no_such_site")
     return numbers
 
 

@@ -38,7 +38,7 @@ def write(code: CodeType, edits: Sequence[Edit]) -> CodeType:
     silent: dict[int, int] = {}  # unit, and how many new units ahead of it have no location
     uncovered: list[tuple[int, int]] = []  # returns whose run has ended when an exception could arise
     thrown: dict[tuple[int, int], bytes] = {}  # the instruction where it surfaces: what is to see it first
-    for place, edit in matches(code, places, edits):
+    for place, edit in matches(body, places, edits):
         units, slots = text(edit, constants, place.constant)
         need = max(need, slots)
         if place.kind == "unwind":

@@ -5,13 +5,13 @@ from types import CodeType
 from typing import NamedTuple
 
 from ..errors import NotRewritable
-from . import calls, exctable, facts, lines
+from . import calls, exctable, facts, lines, names
 from .decode import Body, Instruction, decode
 
 KINDS = frozenset(
     (
-        "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting",
-        "waited", "async_end", "leaving",
+        "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "await",
+        "awaited", "waiting", "waited", "async_end", "leaving",
     )
 )  # fmt: skip
 CALLS = frozenset(("call", "called"))
@@ -25,10 +25,12 @@ class Site:
         kind: see the package's docstring.
         unit: the instruction that the mark stands next to (for ``unwind`` the end of the code).
         index: number within its kind. A ``yield`` and its ``resume`` share one, and so do the ``waiting``,
-            the ``waited`` and the ``async_end`` of one implicit await, and a ``call`` and its ``called``.
+            the ``waited`` and the ``async_end`` of one implicit await, an ``await`` and its ``awaited``, and a ``call``
+            and its ``called``.
         line, end_line, column, end_column: source position of the instruction; for the three kinds of an
             implicit await, that of the await. None where there is none, and for ``entry``, ``created`` and ``unwind``.
         implicit: of a ``call`` and its ``called``: whether nobody wrote it as a call.
+        name: of a ``call`` and its ``called``: what is called, if that is a name or attributes of a name.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class Site:
     column: int | None
     end_column: int | None
     implicit: bool = False
+    name: str | None = None
 
 
 class Place(NamedTuple):
@@ -57,6 +60,7 @@ class Place(NamedTuple):
     shown: int | None  # the unit whose source position the site has
     constant: int | None = None  # index of the constant that a RETURN_CONST returns
     implicit: bool = False
+    callee: int = -1  # the instruction that loads what is called
 
 
 class Delegation(NamedTuple):
@@ -82,13 +86,15 @@ def sites(code: CodeType, include_implicit: bool = False) -> list[Site]:
         TypeError: not a code object.
         NotRewritable: it cannot take probes.
     """
-    places = find(decode(code), with_calls=True).places
+    body = decode(code)
+    places = find(body, with_calls=True).places
     wanted = [place for place in places if include_implicit or not place.implicit]
-    return sorted(described(code, wanted), key=lambda site: site.unit)
+    return sorted(described(body, wanted), key=lambda site: site.unit)
 
 
-def described(code: CodeType, places: list[Place]) -> list[Site]:
+def described(body: Body, places: list[Place]) -> list[Site]:
     """The sites that places serve, each once."""
+    code = body.code
     unique: dict[tuple[str, int], Place] = {}
     for place in places:
         unique.setdefault((place.kind, place.number), place)
@@ -101,6 +107,7 @@ def described(code: CodeType, places: list[Place]) -> list[Site]:
             place.number,
             *(lines.NOWHERE if place.shown is None else positions[place.shown]),
             place.implicit,
+            names.dotted(body, place.callee),
         )
         for place in unique.values()
     ]
@@ -114,8 +121,8 @@ def find(body: Body, with_calls: bool) -> Points:
         Place("unwind", 0, length, False, length, None, None),
     ]
     delegations: list[Delegation] = []
-    returns = handlers = yields = waits = leavings = throws = 0
-    waiting: Instruction | None = None  # an implicit await whose SEND is still to come
+    returns = handlers = yields = awaits = waits = leavings = throws = 0
+    waiting: Place | None = None  # before an await whose SEND is still to come
     ends: dict[int, tuple[int, int]] = {}  # END_ASYNC_FOR to the index and the unit of its await
     resumes = {found.unit: found for found in body.watched if found.op == facts.RESUME}
     for at, found in enumerate(body.watched):
@@ -152,13 +159,17 @@ def find(body: Body, with_calls: bool) -> Points:
                         places.append(Place("resume", yields, cleanup, False, cleanup, cleanup, unit))
                 yields += 1
         elif op == facts.GET_ANEXT or (op == facts.GET_AWAITABLE and found.arg):
-            waiting = found
-            places.append(Place("waiting", waits, start, False, unit, unit, unit))
+            waiting = Place("waiting", waits, start, False, unit, unit, unit)
+            places.append(waiting)
             if op == facts.GET_ANEXT and (end := exctable.handler(body.ranges, unit)) is not None:
                 ends[end] = waits, unit
             waits += 1
-        elif op == facts.SEND and waiting is not None:
-            places.append(_waited(body, waits - 1, waiting.unit, found))
+        elif op == facts.GET_AWAITABLE:
+            waiting = Place("await", awaits, start, False, unit, unit, unit)
+            places.append(waiting)
+            awaits += 1
+        elif op == facts.SEND and waiting is not None and found.end + found.arg + 1 < length:
+            places.append(_waited(body, waiting, found))
             waiting = None
         elif op == facts.END_ASYNC_FOR and start in ends:
             index, shown = ends[start]
@@ -170,8 +181,9 @@ def find(body: Body, with_calls: bool) -> Points:
     if with_calls:
         for number, call in enumerate(calls.find(body)):
             unit = call.unit
-            places.append(Place("call", number, call.start, False, unit, call.start, unit, implicit=call.implicit))
-            places.append(Place("called", number, call.end, True, unit, unit, unit, implicit=call.implicit))
+            what = None, call.implicit, call.callee
+            places.append(Place("call", number, call.start, False, unit, call.start, unit, *what))
+            places.append(Place("called", number, call.end, True, unit, unit, unit, *what))
     return Points(places, delegations)
 
 
@@ -192,17 +204,18 @@ def _cleanup(body: Body, unit: int) -> int | None:
     return target
 
 
-def _waited(body: Body, index: int, shown: int, send: Instruction) -> Place:
-    """Where the loop of an implicit await ends.
+def _waited(body: Body, before: Place, send: Instruction) -> Place:
+    """Where the loop of an await ends.
 
     The mark has the location of what follows: branch events name the place behind END_SEND and NOT_TAKEN.
     """
+    kind = "waited" if before.kind == "waiting" else "awaited"
     end = send.end + send.arg
     if facts.THROW_READS_SEND:
-        return Place("waited", index, end, False, end, end, shown)
+        return Place(kind, before.number, end, False, end, end, before.shown)
     # END_SEND. Branch events of an `async for` know the pair END_SEND, NOT_TAKEN: nothing between them.
     unit = end + 1 if body.ops[end + 1] == facts.NOT_TAKEN else end
-    return Place("waited", index, unit + 1, True, unit, unit + 1, shown)
+    return Place(kind, before.number, unit + 1, True, unit, unit + 1, before.shown)
 
 
 def _delegation(body: Body, at: int) -> Delegation:

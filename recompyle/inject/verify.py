@@ -22,8 +22,9 @@ _KEPT = (
     "co_name", "co_qualname", "co_filename", "co_firstlineno", "co_flags", "co_argcount", "co_kwonlyargcount",
     "co_posonlyargcount", "co_nlocals", "co_names", "co_varnames", "co_cellvars", "co_freevars",
 )  # fmt: skip
+_WAITED = ("awaited", "waited")
 _NOWHERE = ("entry", "created", "unwind", "throw")  # kinds without a position
-_AFTER = ("entry", "handler", "called", "waited", "resume")  # kinds that stand after their instruction
+_AFTER = ("entry", "handler", "called", "resume")  # kinds that stand after their instruction
 
 
 class _Mark(NamedTuple):
@@ -246,7 +247,7 @@ class _Check:
         """Whether a mark belongs to the instruction before it."""
         if mark.kind == "resume":
             return mark.gap == len(self.old) or self.old[mark.gap].op != facts.CLEANUP_THROW
-        if mark.kind == "waited":
+        if mark.kind in _WAITED:
             return not facts.THROW_READS_SEND
         return mark.kind in _AFTER
 
@@ -330,6 +331,9 @@ class _Check:
             return {n for n in at if (old[n].op, old[n].arg) == call}
         if kind == "async_end":
             return {n for n in at if old[n].op == facts.END_ASYNC_FOR}
+        if kind in ("await", "awaited"):
+            explicit = {n for n in at if old[n].op == facts.GET_AWAITABLE and not old[n].arg}
+            return explicit if kind == "await" else {self._loop_end(n) for n in explicit}
         awaits = {
             n for n in at if old[n].op == facts.GET_ANEXT or (old[n].op == facts.GET_AWAITABLE and old[n].arg)
         }
@@ -475,7 +479,7 @@ class _Check:
                 position = old[self.old[mark.gap].start]
             elif mark.kind in _NOWHERE or (mark.kind == "async_end" and facts.HANDLERS_START_LINES):
                 position = lines.NOWHERE
-            elif mark.kind == "waited":
+            elif mark.kind in _WAITED:
                 position = old[self.old[mark.gap].start]
             else:
                 neighbour = self.old[mark.gap - self._is_after(mark)]

@@ -1,11 +1,12 @@
-"""Edits in, new code object out: by the fast writer where it can, else by the plain one."""
+"""Edits in, new code object out."""
 
 from collections.abc import Sequence
 from types import CodeType
 
-from .. import _env
-from . import _fast, facts, plain
+from ..errors import NotRewritable
+from . import choose
 from .edit import Edit
+from .refusals import refuse_code
 
 
 def write(code: CodeType, edits: Sequence[Edit]) -> CodeType:
@@ -23,8 +24,6 @@ def write(code: CodeType, edits: Sequence[Edit]) -> CodeType:
         TypeError: not a code object, not an Edit.
         NotRewritable: the code cannot take these probes; the slug says why.
     """
-    if facts.KNOWN and not _env.REPLACE_LOSES_FLAGS:
-        written = _fast.write(code, edits)
-        if written is not None:
-            return written
-    return plain.write(code, edits)
+    if (refusal := refuse_code(code)) is not None:
+        raise NotRewritable(refusal.text, refusal.slug)
+    return choose.write(code, edits)

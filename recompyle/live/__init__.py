@@ -61,6 +61,7 @@ def instrument(
     created: bool = False,
     live: bool = False,
     allow_import: bool = False,
+    engine: str = "code",
 ) -> Handle:
     """Count the calls of a function from now on, or have a hook called.
 
@@ -77,6 +78,8 @@ def instrument(
         created: of generator and coroutine functions count the objects made, whether they are started or not.
         live: of a closure also those made before now: searches all objects, some 10 ms per million.
         allow_import: import the module if need be.
+        engine: ``"code"``, or from 3.12 ``"monitoring"``: events of `sys.monitoring` instead of rewritten code. They
+            cover all functions that share the code, and need one of the tool ids 3 and 4.
 
     Returns:
         A `Handle`; as a context manager it restores the function.
@@ -89,7 +92,7 @@ def instrument(
     if hook is instrumentation_hook:  # what the guard does by itself
         hook, mode = None, mode or "hook"
     record = _registry.instrument(
-        path, hook, mode=mode, layer=layer, created=created, live=live, allow_import=allow_import
+        path, hook, mode=mode, layer=layer, created=created, live=live, allow_import=allow_import, engine=engine
     )
     return Handle(_registry, record)
 

@@ -1,4 +1,5 @@
-"""What stands in instrumented code: a counter, or the guard that counts and then calls the user's hook.
+"""What stands in instrumented code: a counter, or the guard that counts and then calls the user's hook; and what
+`sys.monitoring` calls in their stead.
 
 Each counter has a slot on a page that another process can read; see page.h.
 """
@@ -38,6 +39,8 @@ cdef extern from "Python.h":
     void PyErr_Clear() noexcept
     void Py_DECREF(PyObject*) noexcept
     void Py_INCREF(PyObject*) noexcept
+    object PyLong_FromVoidPtr(void*)
+    PyObject* PyDict_GetItemWithError(dict, object)
     PyObject *PyExc_Exception
     PyObject *Py_None
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
@@ -182,14 +185,64 @@ cdef PyObject* _call(PyObject* self, PyObject** args, size_t nargsf, PyObject* n
     return Py_None
 
 
-cdef _take_slots():
-    """Give the type the slots for which Cython has no word."""
-    cdef _Type* kind = <_Type*><PyObject*>Guard
-    cdef Guard some = Guard.__new__(Guard, Hits.__new__(Hits))
-    kind.tp_vectorcall_offset = <char*>&some.vectorcall - <char*><PyObject*>some
+cdef class Events:
+    """What `sys.monitoring` calls when code starts: finds the counter or guard of the code, and has it count.
+
+    Attributes:
+        probes: by the address of the code object: its `Hits`, or its `Guard`, which is called with its label.
+        missed: called with a code object that is not among them; gives what is, or None.
+    """
+
+    cdef vectorcallfunc vectorcall
+    cdef readonly dict probes
+    cdef object missed
+
+    def __cinit__(self, missed):
+        self.vectorcall = <vectorcallfunc>_start
+        self.probes = {}
+        self.missed = missed
+
+    def __call__(self, code, offset):
+        # Makes the type callable; the slot itself is exchanged below.
+        raise NotImplementedError
+
+
+cdef object _probe_of(Events events, PyObject* code):
+    """The probe of a code object; None if it is watched no more."""
+    cdef object key = PyLong_FromVoidPtr(code)
+    cdef PyObject* found = PyDict_GetItemWithError(events.probes, key)
+    return <object>found if found != NULL else events.missed(<object>code)
+
+
+cdef PyObject* _start(PyObject* self, PyObject** args, size_t nargsf, PyObject* names) noexcept:
+    cdef object probe
+    cdef PyObject* argument
+    try:
+        probe = _probe_of(<Events>self, args[0])
+    except BaseException:  # at the limit of recursion: one count is lost, and nothing reaches the program
+        probe = None
+    if type(probe) is Guard:
+        argument = <PyObject*>(<Guard>probe).label
+        return _call(<PyObject*>probe, &argument, 1, NULL)
+    if type(probe) is Hits:
+        rcp_slot_hit((<Hits>probe).slot)
+    Py_INCREF(Py_None)
+    return Py_None
+
+
+cdef _take_slots(_Type* kind, Py_ssize_t offset):
+    """Give a type the slots for which Cython has no word."""
+    kind.tp_vectorcall_offset = offset
     kind.tp_call = PyVectorcall_Call
     kind.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
     PyType_Modified(<PyTypeObject*>kind)
+
+
+cdef _prepare_types():
+    cdef Guard guard = Guard.__new__(Guard, Hits.__new__(Hits))
+    cdef Events events = Events.__new__(Events, None)
+    _take_slots(<_Type*><PyObject*>Guard, <char*>&guard.vectorcall - <char*><PyObject*>guard)
+    _take_slots(<_Type*><PyObject*>Events, <char*>&events.vectorcall - <char*><PyObject*>events)
 
 
 def page():
@@ -209,4 +262,4 @@ def note_start(uint64_t start):
         rcp_pages.page.header.start = start
 
 
-_take_slots()
+_prepare_types()

@@ -397,6 +397,7 @@ class Client:
         *,
         created: bool = False,
         live: bool = False,
+        engine: str = "code",
         seconds: float | None = None,
         keep: bool = False,
     ) -> Row:
@@ -407,14 +408,15 @@ class Client:
             mode: ``counter`` or ``hook``: the hook that the program has set.
             created: of generator and coroutine functions count the objects made.
             live: of a closure also those made before now.
+            engine: ``code`` or ``monitoring``.
             seconds: restore it after so long, by the program's clock.
             keep: leave it in place when the session ends.
 
         Returns:
             Its row.
         """
-        how: dict[str, Any] = {"mode": mode, "created": created, "live": live, "seconds": seconds, "keep": keep}
-        return check_row(self.call("instrument", path=path, **how).get("row"))
+        how: dict[str, Any] = {"mode": mode, "created": created, "live": live, "engine": engine}
+        return check_row(self.call("instrument", path=path, seconds=seconds, keep=keep, **how).get("row"))
 
     def restore(self, path: str) -> Row:
         """Give a function its own code object back, unless another session holds it, too."""
@@ -445,8 +447,8 @@ class Client:
         """
         rows: list[Row] = []
         while True:
-            asked: dict[str, Any] = {"pattern": pattern, "everything": everything, "instrumented": instrumented, "offset": len(rows)}
-            answer = self.call("list", **asked)
+            asked: dict[str, Any] = {"everything": everything, "instrumented": instrumented, "offset": len(rows)}
+            answer = self.call("list", pattern=pattern, **asked)
             new = rows_of(answer)
             rows += new
             if not new or len(rows) >= field(answer, "total", int):

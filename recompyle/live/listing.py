@@ -7,7 +7,6 @@ library and of what is installed. Modules are searched in small slices, and betw
 import site
 import sys
 import sysconfig
-import time
 import weakref
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -19,11 +18,10 @@ from typing import NamedTuple
 
 from recompyle.live.resolve import Place, accepted, first_of, flavor_of, is_imported, survey
 from recompyle.patch.resolve import module_dict
+from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = ["Listed", "listed"]
-
-SLICE = 0.0005  # seconds
 
 
 class Listed(NamedTuple):
@@ -86,15 +84,13 @@ def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
         everything: also those of the standard library and of installed packages.
     """
     found: list[Listed] = []
-    until = time.perf_counter() + SLICE
     for module in _modules(everything):
         places: dict[int, list[Place]] = {}
         for place in survey(module):
             places.setdefault(id(place.function), []).append(place)
-            if time.perf_counter() > until:
-                time.sleep(0)  # gives the interpreter up
-                until = time.perf_counter() + SLICE
+        slices = Slices()
         for group in places.values():
+            slices.next()
             each = _listed(group)
             if any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases)):
                 found.append(each)

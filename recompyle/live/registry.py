@@ -20,15 +20,18 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject import Edit
 from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
+from recompyle.live.monitoring import Watched
 from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
+from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
 __all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
 
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
+ENGINES = ("code", "monitoring")
 REFUSED = 100  # paths that are remembered as refused
 
 
@@ -75,6 +78,7 @@ class Record:
         hits: the counter; None before the first time.
         guard: what calls the hook; None in counter mode.
         own_hook: whether the hook was given for this function alone.
+        engine: ``code`` or ``monitoring``.
         patch: what put the probe in place; None before the first time.
         original_code: the code object that it had before; None while it is off.
         holders: who asked for it; it is restored when the last one lets go.
@@ -86,6 +90,7 @@ class Record:
         "aliases",
         "became",
         "created",
+        "engine",
         "error",
         "file",
         "flavor",
@@ -120,7 +125,8 @@ class Record:
         self.hits: Hits | None = None
         self.guard: Guard | None = None
         self.own_hook = False
-        self.patch: Patch | None = None
+        self.engine = "code"
+        self.patch: Patch | Watched | None = None
         self.original_code: CodeType | None = None
         self.holders: set[object] = set()
         self.wanted: dict[str, Any] = {}
@@ -272,6 +278,7 @@ class Registry:
         self._gone: deque[weakref.ref[FunctionType]] = deque()
         self._hook: Callable[[str], Any] | None = None
         self._waiting: Any = None
+        self._slices = Slices()
         self._renew_locks()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_locks)
@@ -292,6 +299,7 @@ class Registry:
         created: bool = False,
         live: bool = False,
         allow_import: bool = False,
+        engine: str = "code",
         holder: object = PROGRAM,
     ) -> Record:
         """See `recompyle.live.instrument`.
@@ -304,12 +312,24 @@ class Registry:
         mode = mode or ("counter" if hook is None else "hook")
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
+        if engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(map(repr, ENGINES))}, not {engine!r}")
+        if created and engine == "monitoring":
+            raise ValueError("sys.monitoring tells of bodies that start, not of objects made")
         if created and mode == "hook":
             raise ValueError("a hook is called when a body starts; objects made are only counted")
         sys.audit("recompyle.live.instrument", path)
         if _env.disabled():
             raise NotRewritable(f"{path}: RECOMPYLE=0 is set, so nothing is rewritten", "disabled")
-        wanted = {"mode": mode, "hook": hook, "layer": layer, "created": created, "live": live, "holder": holder}
+        wanted = {
+            "mode": mode,
+            "hook": hook,
+            "layer": layer,
+            "created": created,
+            "live": live,
+            "engine": engine,
+            "holder": holder,
+        }
         try:
             try:
                 target = resolve(path, layer)
@@ -322,7 +342,9 @@ class Registry:
             self._note_refusal(path, refusal)
             raise
         with self._turn:
-            return self._instrument(target, path, wanted)
+            record = self._instrument(target, path, wanted)
+        self._slices.next()  # a batch lets the program's threads run in between
+        return record
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
@@ -341,6 +363,8 @@ class Registry:
 
     def _apply(self, record: Record, function: FunctionType, wanted: dict[str, Any]) -> None:
         mode, hook, created = wanted["mode"], wanted["hook"], wanted["created"]
+        if record.shown_state == "on" and record.engine != wanted["engine"] and record.patch is not None:
+            self._restore(record, record.patch)
         was_on = record.shown_state == "on"
         if was_on and record.mode == mode and record.created == created:
             if hook is not None and record.guard is not None:
@@ -355,17 +379,17 @@ class Registry:
         guard = None
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
-        edit = edit_for(record, guard, created)
         if was_on and record.patch is not None:
-            record.patch = record.patch.exchange(edit)
-        else:
-            patch = Patch((edit,))
-            found = Found([function])
-            if record.kind == "closure":
-                patches.put_on(patch, patches.with_siblings(found) if wanted["live"] else found, future=True)
+            if isinstance(record.patch, Watched):
+                record.patch = record.patch.exchange(guard or record.hits)
             else:
-                patches.put_on(patch, found)
-            record.patch, record.original_code = patch, before
+                record.patch = record.patch.exchange(edit_for(record, guard, created))
+        else:
+            if wanted["engine"] == "monitoring":
+                record.patch = Watched(function, guard or record.hits)
+            else:
+                record.patch = _patch(record, function, edit_for(record, guard, created), wanted["live"])
+            record.original_code, record.engine = before, wanted["engine"]
         record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
         record.holders.add(wanted["holder"])
         record.error, record.state = None, "on"
@@ -393,7 +417,7 @@ class Registry:
                 self._restore(record, record.patch)
             record.holders.clear()
 
-    def _restore(self, record: Record, patch: Patch) -> None:
+    def _restore(self, record: Record, patch: Patch | Watched) -> None:
         function = record.ref() if record.ref is not None else None
         before = None if function is None else function.__code__
         record.state = "restoring"
@@ -587,7 +611,7 @@ class Registry:
             "last_hit_ms": None,
             "in_flight": record.frames.count(),
             "slot": None if record.hits is None else record.hits.index,
-            "engine": "code",
+            "engine": record.engine,
             "notes": list(record.notes),
             "error": _error_of(record),
         }
@@ -616,6 +640,17 @@ class Registry:
             return int(read())
         except Exception:
             return None
+
+
+def _patch(record: Record, function: FunctionType, edit: Edit, live: bool) -> Patch:
+    """Puts a probe into a function's code, or into that of closures yet to be made."""
+    patch = Patch((edit,))
+    found = Found([function])
+    if record.kind == "closure":
+        patches.put_on(patch, patches.with_siblings(found) if live else found, future=True)
+    else:
+        patches.put_on(patch, found)
+    return patch
 
 
 def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:

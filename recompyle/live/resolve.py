@@ -28,6 +28,7 @@ from recompyle.patch.resolve import (
     module_dict,
     slug,
 )
+from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = [
@@ -222,7 +223,7 @@ def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Ta
     leaf, owner, spelled = _Walk(path, module, namespace, layer).to(_parts(name))
     if leaf.kind == "closure":
         return _target(spelled, (), owner, leaf)
-    places = [place for place in _home(leaf.function) if place.function is leaf.function]
+    places = list(_home(leaf.function))
     if not places:
         return _target(spelled, (), owner, leaf)
     canonical = first_of(places)
@@ -268,7 +269,7 @@ def _home(function: FunctionType) -> Iterator[Place]:
     name = function.__globals__.get("__name__")
     held = sys.modules.get(name) if isinstance(name, str) else None
     if held is not None and issubclass(type(held), ModuleType) and module_dict(held) is function.__globals__:
-        yield from survey(held)
+        yield from survey(held, function)
 
 
 class _Walk:
@@ -492,11 +493,14 @@ def _attributes(obj: object, holder: type) -> dict[str, Any]:
     return {}
 
 
-def survey(module: ModuleType) -> Iterator[Place]:
+def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Place]:
     """All functions that a module defines, with the places where they are found; one may have several.
 
-    A function belongs to the module whose namespace it uses. The search does a little work between two functions only,
-    so whoever iterates may pause at any of them.
+    Parameters:
+        module: the module.
+        only: the one function that is wanted; None: all.
+
+    A function belongs to the module whose namespace it uses. The search gives way to other threads now and then.
     """
     namespace = module_dict(module)
     name = str(namespace.get("__name__"))
@@ -504,11 +508,15 @@ def survey(module: ModuleType) -> Iterator[Place]:
     file = file if isinstance(file, str) else None
     pending: list[tuple[str, str, Any]] = [(name, "", namespace)]
     visited: set[int] = set()
+    slices = Slices()
     while pending:
         owner, prefix, held = pending.pop(0)
         for attribute, value in list(held.items()):
             if not isinstance(attribute, str):
                 continue
+            if only is not None and type(value) is FunctionType and value is not only and not value.__dict__:
+                continue  # most of a module is this: another function, which wraps none
+            slices.next()
             if issubclass(type(value), type):
                 if id(value) not in visited:
                     visited.add(id(value))
@@ -518,7 +526,7 @@ def survey(module: ModuleType) -> Iterator[Place]:
                 continue  # a callable instance is known by its class
             for leaf in behind(value, attribute, bool(prefix), file):
                 written = leaf.function.__code__.co_name != "__annotate__"  # by the compiler, from 3.14
-                if written and leaf.function.__globals__ is namespace:
+                if written and leaf.function.__globals__ is namespace and only in (None, leaf.function):
                     yield Place(f"{name}:{prefix}{attribute}{leaf.suffix}", owner, leaf.kind, leaf.notes, leaf.function)
 
 

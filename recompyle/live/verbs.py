@@ -217,6 +217,9 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
     mode = optional(message, "mode", str, "counter")
     if mode not in ("counter", "hook"):
         raise BadMessage("mode is counter or hook")
+    engine = optional(message, "engine", str, "code")
+    if engine not in ("code", "monitoring"):
+        raise BadMessage("engine is code or monitoring")
     created = optional(message, "created", bool, False)
     live, keep = optional(message, "live", bool, False), optional(message, "keep", bool, False)
     seconds = optional(message, "seconds", float, math.inf)
@@ -225,7 +228,7 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
     assert lease is not None
 
     def work() -> Message:
-        how = {"mode": mode, "created": created, "live": live, "allow_import": agent.allow_import}
+        how = {"mode": mode, "created": created, "live": live, "engine": engine, "allow_import": agent.allow_import}
         record = agent.leases.instrument(lease, path, keep, **how)
         if seconds != math.inf:
             holder = KEPT if keep else lease.id

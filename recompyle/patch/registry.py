@@ -24,6 +24,7 @@ from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError, RecompyleWarning
 from recompyle.patch import builds, inner
 from recompyle.patch.resolve import functions_of
+from recompyle.patch.slices import Slices
 from recompyle.patch.swap import check, swap, unswap
 from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
@@ -396,8 +397,10 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
 def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
+    slices = Slices()
     try:
         for function in functions:
+            slices.next()
             try:
                 _add(patch, [function], future)
             except RecompyleError as refusal:

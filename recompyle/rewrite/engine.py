@@ -14,6 +14,7 @@ from typing import Any
 
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
+from recompyle.inject.refusals import refuse_function
 from recompyle.rewrite import cache, free, origin
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.link import link
@@ -101,7 +102,9 @@ def prepare(function: FunctionType, code: CodeType, passes) -> Prepared:
     return Prepared(passes, cursors, context, node, requests)
 
 
-def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer | inject.Edit]") -> Built:
+def build(
+    function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.NodeTransformer | inject.Edit]"
+) -> Built:
     """Rewrite a function's code.
 
     Parameters:
@@ -121,8 +124,11 @@ def build(function: FunctionType, code: CodeType, passes: "Sequence[Pass | ast.N
         TypeError: something that is no pass.
     """
     edits = [each for each in passes if type(each) is inject.Edit]
-    if edits and len(edits) == len(passes):
+    if edits:
         check_function(function)
+        if (refusal := refuse_function(function, all(each.force for each in edits))) is not None:
+            raise NotRewritable(refusal.text, refusal.slug)
+    if edits and len(edits) == len(passes):
         written = inject.write(code, edits)
         origin.remember(written, code)
         return Built(written, (), ())

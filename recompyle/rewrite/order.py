@@ -30,8 +30,8 @@ def in_order(passes) -> "list[Pass]":
         passes: passes, ast.NodeTransformers and edits, as registered.
 
     Returns:
-        Passes: without edits, which apply to what all passes have made; without those that a later one of the same class replaces (see `Pass.single`), in the order given as far
-        as `Pass.before` and `Pass.after` allow.
+        Passes: without edits, which apply to what all passes have made, and without those that a later one of the same
+            class replaces (see `Pass.single`), in the order given as far as `Pass.before` and `Pass.after` allow.
 
     Raises:
         TypeError: something else stands among them.

@@ -184,7 +184,8 @@ def written_calls(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) and is_named(node.value.func, "super"):
             perhaps.add((node.value.end_lineno, node.value.end_col_offset))  # an instruction of its own from 3.12
         if isinstance(node, (ast.If, ast.IfExp)) and isinstance(node.test, ast.Constant):
-            perhaps.update((each.end_lineno, each.end_col_offset) for each in ast.walk(node) if isinstance(each, ast.Call))
+            calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+            perhaps.update((each.end_lineno, each.end_col_offset) for each in calls)
         for each in [node] * isinstance(node, ast.Call) + list(getattr(node, "decorator_list", ())):
             ends.add((each.end_lineno, each.end_col_offset))
     return ends, perhaps

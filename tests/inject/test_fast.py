@@ -12,7 +12,9 @@ from recompyle.inject import _fast, facts, plain
 
 from .test_stdlib import KINDS, LIBRARY, NO_VALUE, SAMPLE, WRITTEN, Probe, codes, library
 
-USUAL = [("entry",), ("entry", "return"), ("entry", "return", "unwind"), ("yield", "resume"), ("handler", "leaving"), KINDS]
+USUAL = [
+    ("entry",), ("entry", "return"), ("entry", "return", "unwind"), ("yield", "resume"), ("handler", "leaving"), KINDS,
+]  # fmt: skip
 
 
 def differences(code, edits):

@@ -13,8 +13,8 @@ import pytest
 from recompyle import inject
 
 KINDS = (
-    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting", "waited",
-    "async_end", "leaving",
+    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "await",
+    "awaited", "waiting", "waited", "async_end", "leaving",
 )  # fmt: skip
 
 
@@ -250,7 +250,9 @@ def test_streams_are_those_of_the_plain_run(name, watch, form):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
-@pytest.mark.parametrize("kind, work", [("unwind", "difflib"), ("throw", "contextlib"), ("throw", "asyncio.taskgroups")])
+@pytest.mark.parametrize(
+    "kind, work", [("unwind", "difflib"), ("throw", "contextlib"), ("throw", "asyncio.taskgroups")]
+)
 def test_handlers_add_the_two_documented_events(kind, work):
     _, plain = monitored(WORK[work], load(work, ()))
     _, events = monitored(WORK[work], load(work, (kind,)))

@@ -23,8 +23,8 @@ SAMPLE = [
     "logging/__init__", "os", "pickle", "subprocess", "threading", "typing",
 ]  # fmt: skip
 KINDS = (
-    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "waiting",
-    "waited", "async_end", "leaving",
+    "entry", "created", "return", "unwind", "handler", "call", "called", "yield", "resume", "throw", "await",
+    "awaited", "waiting", "waited", "async_end", "leaving",
 )  # fmt: skip
 NO_VALUE = ("entry", "created", "call")
 WRITTEN = ("co_code", "co_consts", "co_linetable", "co_exceptiontable", "co_stacksize")
@@ -98,7 +98,7 @@ def test_sites_have_the_positions_of_their_instructions(name):
             shown = (site.line, site.end_line, site.column, site.end_column)
             if site.kind in ("entry", "created", "unwind"):
                 assert shown == (None, None, None, None)
-            elif site.kind not in ("resume", "waited", "async_end"):  # those show the yield or the await
+            elif site.kind not in ("resume", "awaited", "waited", "async_end"):  # those show the yield or the await
                 assert shown == positions[site.unit]
 
 

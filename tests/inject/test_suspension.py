@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import sys
 import types
 
@@ -74,14 +75,15 @@ def test_what_is_thrown_in_is_seen(write, form):
 
 def test_one_suspension_alone(write):
     def two():
+        seen = []
         try:
             yield 1
         except KeyError:
-            pass
+            seen.append(1)
         try:
             yield 2
         except KeyError:
-            pass
+            seen.append(2)
 
     log = []
 
@@ -164,11 +166,10 @@ def test_what_enters_leaves(write, function, drive):
         log.clear()
         assert outcome(lambda count: drive(written(count)), n) == outcome(lambda count: drive(function(count)), n)
         gc.collect()
-        assert sum(log.count(kind) for kind in ENTERED) >= 0
         # A throw into an iterator that the generator delegates to comes back as a resume too.
         entered = [kind for kind in log if kind in ENTERED]
         left = [kind for kind in log if kind in LEFT]
-        again = sum(1 for a, b in zip(log, log[1:], strict=False) if (a, b) == ("throw", "resume"))
+        again = sum(1 for a, b in itertools.pairwise(log) if (a, b) == ("throw", "resume"))
         assert len(entered) - again == len(left), log
 
 

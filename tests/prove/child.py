@@ -32,7 +32,7 @@ class Rewrite:
         kind: one of `KINDS`.
     """
 
-    KINDS = ("fast", "slow", "wrap", "wrap-direct", "passes")
+    KINDS = ("fast", "slow", "wrap", "wrap-direct", "passes", "inject")
 
     def __init__(self, kind: str) -> None:
         import recompyle
@@ -48,6 +48,9 @@ class Rewrite:
 
         if kind.startswith("wrap"):
             self._passes = [recompyle.WrapCalls(wrapper, hide_wrapper=kind == "wrap")]
+        elif kind == "inject":
+            sites = ("entry", "return", "yield", "resume", "unwind", "throw")
+            self._passes = [recompyle.inject.Edit(site, counter, force=True) for site in sites]
         elif kind == "passes":
             marks = recompyle.Statements, recompyle.Expressions, recompyle.Assignments, recompyle.Loops
             self._passes = [recompyle.Calls(recompyle.Clock), recompyle.EntryExit(counter, counter, counter)]

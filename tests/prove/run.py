@@ -42,10 +42,11 @@ MODES = {
     "wrap": ("wrap", False),
     "wrap-direct": ("wrap-direct", False),
     "passes": ("passes", False),
+    "inject": ("inject", False),
     "nothing": (None, False),  # plain against plain: shows which tests are unsteady by themselves
 }
 
-DEFAULT = ("fast", "slow", "inner", "wrap", "passes")
+DEFAULT = ("fast", "slow", "inner", "wrap", "passes", "inject")
 ADD_CALLS = {"inner", "wrap", "wrap-direct"}  # what stands in between is a function in Python
 
 
@@ -254,7 +255,8 @@ def main() -> int:
         choices=MODES,
         help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
         "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
-        "so that tests of tracebacks differ; passes: the other ready passes, all at once; nothing: plain twice. "
+        "so that tests of tracebacks differ; passes: the other ready passes, all at once; inject: edits of the compiled "
+        "code at entries, returns, yields, resumes, throws and for what unwinds; nothing: plain twice. "
         f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")

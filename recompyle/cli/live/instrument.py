@@ -24,6 +24,7 @@ def add_to(commands: Any) -> None:
     common.add_view(parser)
     parser.add_argument("--hook", action="store_true", help="have the program's own hook called")
     parser.add_argument("--created", action="store_true", help="of generators and coroutines count the objects made")
+    parser.add_argument("--engine", choices=("code", "monitoring"), default="code", help="what counts (code)")
     parser.add_argument("--for", dest="seconds", type=common.seconds, metavar="TIME", help="end after 30s, 5m, 1h")
     parser.add_argument("--keep", action="store_true", help="leave it in place, and end at once")
     parser.set_defaults(run=run)
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
                         path,
                         "hook" if options.hook else "counter",
                         created=options.created,
+                        engine=options.engine,
                         seconds=options.seconds,
                         keep=options.keep,
                     )

@@ -1,0 +1,42 @@
+"""What a call calls, as far as the compiled code tells."""
+
+import opcode
+
+from . import facts
+from .decode import Body
+
+_LOADS = {
+    opcode.opmap[name]
+    for name in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLASSDEREF")
+    if name in opcode.opmap
+}
+_LOAD_NAME, _LOAD_GLOBAL, _LOAD_ATTR = (opcode.opmap[name] for name in ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_ATTR"))
+_LOAD_METHOD = opcode.opmap.get("LOAD_METHOD", 256)  # up to 3.11; then a bit in the argument of LOAD_ATTR
+_ATTR_SHIFT = 0 if _LOAD_METHOD < 256 else 1  # pseudo opcodes are above
+
+
+def dotted(body: Body, unit: int) -> str | None:
+    """The name that an instruction loads, with those it is an attribute of: ``a.b.c``; None if it is no plain name."""
+    names = body.code.co_names
+    parts: list[str] = []
+    while unit >= 0:
+        op, arg, start = body.ops[unit], body.raw[2 * unit + 1], unit
+        while start and body.ops[start - 1] == facts.EXTENDED_ARG:
+            start -= 1
+            arg |= body.raw[2 * start + 1] << 8 * (unit - start)
+        if op in (_LOAD_ATTR, _LOAD_METHOD):
+            parts.append(names[arg >> _ATTR_SHIFT if op == _LOAD_ATTR else arg])
+            unit = start - 1
+            while unit >= 0 and body.ops[unit] == facts.CACHE:
+                unit -= 1
+            continue
+        if op in _LOADS:
+            parts.append(body.code._varname_from_oparg(arg))  # type: ignore[attr-defined]
+        elif op == _LOAD_GLOBAL:
+            parts.append(names[arg >> 1])
+        elif op == _LOAD_NAME:
+            parts.append(names[arg])
+        else:
+            return None
+        return ".".join(reversed(parts))
+    return None
