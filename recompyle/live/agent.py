@@ -345,20 +345,19 @@ class Agent:
         os.close(self._wake)
         os.close(self._awake)
         atexit.unregister(self.close)
-        holders = [lease.id for lease in self.leases.sessions()]
         before, self.leases = self.leases, Leases(registry)
         _current = None
-        if self.options["in_children"]:
-            for holder in holders:
-                before.hand_over(holder, KEPT)
+        listens = bool(self.options["in_children"])
+        for lease in before.sessions():
+            before.end(lease, keep=listens)
+        if listens:
             with contextlib.suppress(RecompyleError, OSError):
                 self._open()
                 atexit.register(self.close)
                 _current = self
         else:
             self._waking, self._wake = threading.RLock(), -1
-            for holder in (*holders, KEPT):
-                before.release(holder)
+            before.release(KEPT)
 
 
 def _after_fork() -> None:

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -322,7 +323,7 @@ class Client:
 
     def _take(self, message: Message) -> None:
         if type(message.get("event")) is str:
-            for listener in self._listeners:
+            for listener in list(self._listeners):  # one may take itself out
                 listener(message)
             return
         if message.get("id") is None:
@@ -485,7 +486,11 @@ class Client:
                 if not number:
                     early.append(event)
                 elif event.get("profile") == number[0]:
-                    report(field(event, "text", str))
+                    text = field(event, "text", str)
+                    try:
+                        report(text)
+                    except Exception:  # the caller's fault, and no reason to stop reading
+                        sys.excepthook(*sys.exc_info())
 
         def begun(answer: Message) -> Callable[[], None]:
             number.append(field(answer, "profile", int))

@@ -146,19 +146,22 @@ def _of_path(path: str) -> Place | None:
 
 
 def found() -> list[Place]:
-    """The places of programs that live; whether they may be used shows when they are."""
-    places: dict[Place, None] = {}
+    """The places of programs that live, those in folders of our own first: anybody may give a socket any name.
+
+    Whether they may be used shows when they are.
+    """
+    ours = [os.path.join(folder, name) for folder in _folders() for name in os.listdir(folder)]
+    places = {place: None for path in (*ours, *_bound()) if (place := _of_path(path)) is not None}
+    return [place for place in places if start_of(place.pid) == place.start]
+
+
+def _bound() -> Iterator[str]:
+    """The paths of all sockets, as far as the system tells."""
     with contextlib.suppress(OSError), open("/proc/net/unix", "rb") as file:
         for line in file:
-            words = os.fsdecode(line.rstrip(b"\n")).split(None, 7)
-            if (place := _of_path(words[-1])) is not None and os.path.isabs(place.folder):
-                places[place] = None
-    if not places:
-        for folder in _folders():
-            places.update(
-                (place, None) for name in os.listdir(folder) if (place := _of_path(os.path.join(folder, name)))
-            )
-    return [place for place in places if start_of(place.pid) == place.start]
+            path = os.fsdecode(line.rstrip(b"\n").split(None, 7)[-1])
+            if os.path.isabs(path):
+                yield path
 
 
 def read_token(place: Place) -> str:

@@ -1,6 +1,7 @@
 """Files of sockets: private folders, names, processes that are gone."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -116,6 +117,22 @@ def test_a_number_that_is_used_again_is_noticed(start, runtime):
     place.remove_dead()
     assert not os.path.exists(stale.socket) and not os.path.exists(stale.token)
     assert os.path.exists(other.socket), "somebody listens there after all"
+
+
+def test_a_socket_of_that_name_elsewhere_is_no_obstacle(start, tmp_path):
+    """Anybody may bind a socket with the name of anybody's process."""
+    program = start()
+    decoy = tmp_path / os.path.basename(program.path)
+    tmp_path.chmod(0o755)
+    before = os.getcwd()
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(tmp_path)
+        try:
+            listener.bind(f"{tmp_path}/{decoy.name}" if len(str(decoy)) < 100 else decoy.name)
+        finally:
+            os.chdir(before)
+        listener.listen()
+        assert place_of(program.pid).socket == program.path
 
 
 def test_no_such_process(runtime):

@@ -134,6 +134,17 @@ def test_slow_runs_are_told_as_they_come(start):
             client.profile("__main__:nothing", 0, told.append)
 
 
+def test_a_report_that_fails_does_not_end_the_session(start, monkeypatch):
+    program = start(APP)
+    failed = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: failed.append(error[0]))
+    with program.connect() as client:
+        client.profile(OTHER, 0, lambda text: 1 // 0)
+        program.told("other()")
+        until(lambda: failed == [ZeroDivisionError])
+        assert client.resolve(TOTAL)["path"] == TOTAL
+
+
 def test_a_profile_ends_with_its_session(start):
     program = start(APP)
     program.told("original = other.__code__")
@@ -296,11 +307,14 @@ def test_without_a_cap_nothing_is_restored():
 
 def test_a_child_neither_listens_nor_is_instrumented(start):
     program = start(APP, LEASE=LONG)
+    program.told("original = other.__code__")
     with program.connect() as client:
         client.instrument(TOTAL), client.instrument(OTHER, keep=True)
         program.told("live.instrument('__main__:children') and None")
+        client.profile(OTHER, 1000, print)
         states = "lambda: [each.state for each in state.registry.records()]"
         assert program.told(f"children({states})") == "['off', 'off', 'on']"
+        assert program.told("children(lambda: other.__code__ is original)") == "True"
         assert client.stats() is not None and state(program) == "on", "the parent is as it was"
         if sys.platform == "linux":
             assert program.told("children(sockets)") == "0"
