@@ -37,6 +37,18 @@ INNER = {
     "Preview.__init__",
     "Cursor.__init__",
     "Handle.__init__",
+    "Agent.__init__",
+    "Agent.after_fork",
+    "Agent.begin",
+    "Agent.next_number",
+    "Agent.note_start",
+    "Agent.post",
+    "Agent.report",
+    "Agent.restore_after",
+    "Agent.watch_cost",
+    "Client.__init__",
+    "Client.greet",
+    "Client.begin_profile",
 }
 SECTION = re.compile(r"(Parameters|Attributes|Returns|Raises|Args):\s*(.*)")
 TITLES = {"Args": "Parameters"}
@@ -86,12 +98,13 @@ def public_names(tree: ast.Module) -> list[str]:
 
 
 def find(module: str, name: str) -> tuple[str, ast.AST]:
-    """Where a name is really defined: the module and the node. Imports and plain aliases are followed.
+    """Where a name is really defined: the module and the node. Imports and plain aliases are followed, imports that only
+    type checkers see as well.
 
     Raises:
         LookupError: nothing in the module's source makes that name.
     """
-    body = tree_of(module).body
+    body = [each for node in tree_of(module).body for each in (node.body if isinstance(node, ast.If) else [node])]
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             return module, node

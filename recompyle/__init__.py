@@ -9,6 +9,7 @@ from recompyle.errors import (
     SourceMismatch,
     SourceNotFound,
     TargetNotFound,
+    Unreachable,
 )
 from recompyle.patch import Installation, Patch, apply, install, pristine, restore
 from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
@@ -66,6 +67,7 @@ __all__ = [
     "Statements",
     "TargetNotFound",
     "TraceResults",
+    "Unreachable",
     "WrapCalls",
     "__version__",
     "apply",

@@ -3,6 +3,7 @@
 Nobody else compares versions. Environment variables are documented where they are read:
 
 ``RECOMPYLE=0``  nothing is rewritten; decorators and ``apply`` leave every function as it is
+``RECOMPYLE_LIVE=0``  no other process can look in: neither ``live.listen``, nor ``live run``, nor attaching
 """
 
 import os
@@ -43,3 +44,8 @@ HAS_COLUMNS = not bool(sys._xoptions.get("no_debug_ranges")) and not os.environ.
 def disabled() -> bool:
     """Whether ``RECOMPYLE=0`` is set: read at each use, so that a program may set it before it decorates."""
     return os.environ.get("RECOMPYLE") == "0"
+
+
+def live_disabled() -> bool:
+    """Whether ``RECOMPYLE_LIVE=0`` is set."""
+    return os.environ.get("RECOMPYLE_LIVE") == "0"

@@ -12,6 +12,7 @@ __all__ = [
     "SourceMismatch",
     "SourceNotFound",
     "TargetNotFound",
+    "Unreachable",
 ]
 
 
@@ -62,6 +63,12 @@ class TargetNotFound(RecompyleError, LookupError):
     """A path such as ``package.module:Class.method`` leads nowhere, or not to a function."""
 
     slug = "target_not_found"
+
+
+class Unreachable(RecompyleError, ConnectionError):
+    """Another process cannot be controlled, or no longer."""
+
+    slug = "gone"
 
 
 class RecompyleWarning(UserWarning):

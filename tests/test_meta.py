@@ -82,7 +82,7 @@ def slugs() -> set[str]:
     found = {each.slug for each in classes if issubclass(each, recompyle.RecompyleError)}
     for path in SOURCES:
         # Two string arguments make an error with a slug of its own; Cython does not parse as Python.
-        for call in re.finditer(r"\b(?:NotRewritable|PassError|Source\w+|TargetNotFound)\(", text_of(path)):
+        for call in re.finditer(r"\b(?:NotRewritable|PassError|Source\w+|TargetNotFound|Unreachable)\(", text_of(path)):
             found.update(re.findall(r',\s*"([a-z_]+)",?\s*$', arguments(text_of(path), call.end())))
         found.update(re.findall(r'\bRefusal\("([a-z_]+)",', text_of(path)))
     return found

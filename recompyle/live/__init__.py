@@ -6,7 +6,8 @@ object back. What runs already ends in the code it began with.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from recompyle.live import source as _source
 from recompyle.live.hooks import instrumentation_hook
@@ -15,19 +16,40 @@ from recompyle.live.resolve import Target
 from recompyle.live.resolve import resolve as _resolve
 from recompyle.live.state import registry as _registry
 
+if TYPE_CHECKING:
+    from recompyle.live.agent import Agent, listen
+    from recompyle.live.attaching import attach
+    from recompyle.live.client import Client, connect
+
 __all__ = [
+    "Agent",
+    "Client",
     "Handle",
     "Row",
     "Target",
+    "attach",
+    "connect",
     "counter",
     "instrument",
     "instrumentation_hook",
     "list",
+    "listen",
     "resolve",
     "restore",
     "restore_all",
     "set_hook",
 ]
+
+# What reaches other processes is imported when it is wanted.
+_LATER = {"Agent": "agent", "listen": "agent", "Client": "client", "connect": "client", "attach": "attaching"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def instrument(

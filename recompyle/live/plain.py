@@ -1,16 +1,21 @@
 """The table as plain text or JSON, without any escape sequence."""
 
 import json
+import queue
 import shutil
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from recompyle.live.session import Line, Session
 from recompyle.live.table import MIN_WIDTH, columns_for, fit, is_unicode, printable, text_of
 
-__all__ = ["PERIOD", "Writer"]
+__all__ = ["PERIOD", "Writer", "run"]
 
 PERIOD = 2.0  # seconds between two tables
+SLICE = 0.02  # seconds between two looks at what was typed
 NUMBERS = ("calls", "hits", "rate", "last", "cost")  # to the right of their columns
 
 
@@ -71,3 +76,57 @@ class Writer:
 
 def _key(line: Line) -> tuple[str, int | None, int]:
     return line.state, line.row["calls"], line.row["hits"]
+
+
+def run(
+    session: Session,
+    out: TextIO | None = None,
+    *,
+    as_json: bool = False,
+    once: bool = False,
+    duration: float | None = None,
+    lines: Iterable[str] = (),
+    work: Callable[[float], object] = time.sleep,
+) -> None:
+    """Write tables, and carry out the lines that are read meanwhile, until the time is over or the program is gone.
+
+    Parameters:
+        session: what is shown.
+        out: where to; None: the standard output.
+        as_json: JSON, not tables.
+        once: write one table at the end, no other.
+        duration: seconds until it ends; None: 1 if there is but one table, else never.
+        lines: see `Session.command`; their end is not that of the session.
+        work: called with a few hundredths of a second again and again: what happens meanwhile.
+    """
+    writer = Writer(session, out or sys.stdout, as_json)
+    typed: queue.SimpleQueue[str] = queue.SimpleQueue()
+    if lines != ():
+        threading.Thread(target=_read, args=(lines, typed), name="recompyle live input", daemon=True).start()
+    end = time.monotonic() + (duration if duration is not None else 1.0 if once else float("inf"))
+    sample = table = float("-inf")
+    while (now := time.monotonic()) < end and session.gone is None:
+        if now - sample >= 1 / session.hz:
+            session.refresh()
+            sample = now
+        if not once and now - table >= PERIOD:
+            writer.table()
+            table = now
+        work(min(SLICE, end - now))
+        while not typed.empty():
+            asked = session.command(typed.get())
+            if asked == "quit":
+                return
+            if asked == "list":
+                session.refresh()
+                writer.table(whole=True)
+        session.answers()
+        writer.messages()
+    session.refresh()
+    writer.messages()
+    writer.table(whole=once)
+
+
+def _read(lines: Iterable[str], typed: "queue.SimpleQueue[str]") -> None:
+    for line in lines:
+        typed.put(line.strip())

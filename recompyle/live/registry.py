@@ -32,6 +32,7 @@ __all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
 ENGINES = ("code", "monitoring")
+REFUSED = 100  # paths that are remembered as refused
 
 
 class ErrorText(TypedDict):
@@ -554,6 +555,10 @@ class Registry:
 
     def _note_refusal(self, path: str, refusal: RecompyleError) -> None:
         with self._lock:
+            refused = [each.path for each in self._others.values() if each.state == "refused"]
+            for oldest in refused[: max(0, len(refused) + 1 - REFUSED)]:  # whoever asks may ask for ever
+                del self._others[oldest]
+                self._spelled.pop(oldest, None)
             record = self._others[path] = Record(path)
             self._spelled[path] = record
         record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
@@ -621,6 +626,10 @@ class Registry:
             self._counters[path] = read
         else:
             raise TypeError(f"a counter is read by calling it, so it must be callable, not {type(read).__name__}")
+
+    def counted(self) -> dict[str, int | None]:
+        """What all of the program's counters say, by path."""
+        return {path: self.calls_of(path) for path in list(self._counters)}
 
     def calls_of(self, path: str) -> int | None:
         """What the program's counter for a path says; None without one, or if it fails."""

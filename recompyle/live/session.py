@@ -471,3 +471,7 @@ class Session:
 
     def _say(self, level: str, text: str) -> None:
         self.messages.append((level, text))
+
+    def tell(self, text: str) -> None:
+        """Show a message with the next answers. May be called by any thread."""
+        self._answers.append(lambda: self._say("info", text))

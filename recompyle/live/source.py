@@ -20,7 +20,7 @@ from recompyle.live.resolve import resolve
 from recompyle.patch.registry import Patch, put_on
 from recompyle.patch.targets import Found
 
-__all__ = ["Details", "Local", "Source"]
+__all__ = ["Details", "Local", "Source", "details_of", "profile", "settled_row"]
 
 RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile
 
@@ -153,7 +153,7 @@ class Local:
     def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
         def work() -> Row:
             record = state.registry.instrument(path, mode=mode, allow_import=self._allow_import, holder=self)
-            return _settled_row(record)
+            return settled_row(record)
 
         return state.worker.submit(work)
 
@@ -165,7 +165,7 @@ class Local:
         if record is None:
             raise NotRewritable(f"{path} is not instrumented", "not_found")
         state.registry.restore(record)
-        return _settled_row(record)
+        return settled_row(record)
 
     def restore_all(self) -> "Future[list[Row]]":
         return state.worker.submit(lambda: list(map(state.registry.row, state.registry.restore_all(holder=self))))
@@ -199,7 +199,7 @@ def details_of(path: str) -> Details:
         return {"row": row, "before": _text(target.function.__code__), "after": None}
     after = target.function.__code__
     before = record.original_code or after
-    return {"row": _settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
+    return {"row": settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
 
 
 def _text(code: CodeType) -> str:
@@ -222,7 +222,7 @@ def profile(path: str, limit_ms: float, report: Callable[[str], None]) -> Callab
     return patch.restore
 
 
-def _settled_row(record: Record) -> Row:
+def settled_row(record: Record) -> Row:
     """A row that says how many frames are on old code, even if that takes a search."""
     record.now().frames.count(search=True)
     return state.registry.row(record.now())

@@ -2,10 +2,14 @@
 
 import importlib
 import itertools
+import shutil
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
+from programs import Program
 
 from recompyle import live
 from recompyle.live import state
@@ -45,3 +49,28 @@ def make(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
             del sys.modules[name]
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """A short private folder in place of the user's for sockets, here and in programs."""
+    folder = tempfile.mkdtemp(prefix="rcp-test-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+    yield Path(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def start(runtime, tmp_path):
+    """Starts programs: see `programs.Program`."""
+    started = []
+
+    def start_program(text="", **options):
+        folder = tmp_path / f"program_{len(started)}"
+        folder.mkdir()
+        started.append(Program(folder, text, **options))
+        return started[-1]
+
+    yield start_program
+    for program in started:
+        program.end()

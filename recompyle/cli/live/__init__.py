@@ -5,11 +5,11 @@ Each of its commands is a file beside this one.
 
 from typing import Any
 
-from recompyle.cli.live import demo
+from recompyle.cli.live import attach, demo, instrument, list, ps, restore, run, watch
 
 __all__ = ["add_to"]
 
-COMMANDS = (demo,)
+COMMANDS = (demo, run, ps, attach, list, watch, instrument, restore)
 
 
 def add_to(commands: Any) -> None:

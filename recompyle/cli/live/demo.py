@@ -2,10 +2,13 @@
 
 import argparse
 import math
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from recompyle.cli.errors import CommandError
-from recompyle.cli.live.screen import screen
+from recompyle.cli.live import common
+
+if TYPE_CHECKING:
+    from recompyle.live.demo import Options
 
 __all__ = ["add_to"]
 
@@ -30,6 +33,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="of the random choices, to have them again")
     parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="sleep after each call (0.001)")
     parser.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
+    parser.add_argument("--split", action="store_true", help="program and table in two processes")
     parser.add_argument("--hz", type=int, choices=(1, 2, 4, 5, 10, 20), default=4, help="samples a second (4)")
     parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")
     parser.add_argument("--json", action="store_true", help="objects of JSON, one a line")
@@ -46,16 +50,31 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo, on a screen if there is one."""
-    if options.arguments:
-        raise CommandError(f"live demo: unrecognized arguments: {' '.join(options.arguments)}")
+    common.refuse_unknown(options)
     from recompyle.live import demo
 
     chosen = demo.Options(options.seed, options.sleep, options.duration, options.hz, options.once, options.json)
-    shown = None if options.plain or options.json or options.once else screen()
+    screen = common.screen(options)
     try:
-        if shown is None:
+        if options.split:
+            with common.errors():
+                return _run_split(chosen, screen)
+        if screen is None:
             return demo.run(chosen)
         session, work = demo.load(chosen)
-        return int(shown.run(session, work=work, duration=options.duration))
+        return int(screen.run(session, work=work, duration=options.duration))
     except KeyboardInterrupt:
-        return 130
+        return common.INTERRUPTED
+
+
+def _run_split(chosen: "Options", screen: ModuleType | None) -> int:
+    """The program in one process, what shows it in this one."""
+    from recompyle.live import demo
+
+    session, end = demo.split(chosen)
+    try:
+        if screen is None:
+            return demo.show(session, chosen)
+        return int(screen.run(session, duration=chosen.duration))
+    finally:
+        end()

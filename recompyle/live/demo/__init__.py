@@ -5,24 +5,21 @@ Three threads: the main one runs the program's loop and writes the table, one re
 
 import importlib
 import os
-import queue
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from recompyle.live import counter
-from recompyle.live.plain import PERIOD, Writer
+from recompyle.live import counter, plain
 from recompyle.live.resolve import accept
 from recompyle.live.session import Session
 from recompyle.live.source import Local
 
-__all__ = ["Options", "load", "run"]
+__all__ = ["Options", "load", "run", "show", "split"]
 
 APP = "instrumenting_app"
-SLICE = 0.02  # seconds that the program runs between two looks at what was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +43,11 @@ class Options:
     as_json: bool = False
 
 
-def load(options: Options) -> tuple[Session, Callable[[float], None]]:
-    """Import the program and begin to watch it.
+def program(options: Options) -> Callable[[float], None]:
+    """Import the program.
 
     Returns:
-        A session, and what runs the program for so many seconds.
+        What runs it for so many seconds.
     """
     folder = os.path.dirname(os.path.abspath(__file__))
     if folder not in sys.path:
@@ -59,8 +56,18 @@ def load(options: Options) -> tuple[Session, Callable[[float], None]]:
     registry = importlib.import_module(f"{APP}.registry")
     for path, _ in registry.REGISTRY:
         counter(path, registry.reader(path))
-    loop = importlib.import_module(f"{APP}.loop").Loop(options.seed, options.sleep)
-    return Session(Local(), hz=options.hz), loop.run
+    run_for: Callable[[float], None] = importlib.import_module(f"{APP}.loop").Loop(options.seed, options.sleep).run
+    return run_for
+
+
+def load(options: Options) -> tuple[Session, Callable[[float], None]]:
+    """Import the program and begin to watch it.
+
+    Returns:
+        A session, and what runs the program for so many seconds.
+    """
+    work = program(options)
+    return Session(Local(), hz=options.hz), work
 
 
 def run(options: Options, lines: TextIO | None = None, out: TextIO | None = None) -> int:
@@ -75,40 +82,47 @@ def run(options: Options, lines: TextIO | None = None, out: TextIO | None = None
         The exit code.
     """
     session, work = load(options)
-    writer = Writer(session, out or sys.stdout, options.as_json)
-    typed: queue.SimpleQueue[str] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(lines or sys.stdin, typed), name="recompyle live input", daemon=True)
-    reader.start()
-    duration = options.duration if options.duration is not None else 1.0 if options.once else float("inf")
-    end = time.monotonic() + duration
-    sample = table = float("-inf")
+    return show(session, options, lines, out, work)
+
+
+def show(
+    session: Session,
+    options: Options,
+    lines: TextIO | None = None,
+    out: TextIO | None = None,
+    work: Callable[[float], object] = time.sleep,
+) -> int:
+    """As `run`, of a session that has begun; it is closed at the end."""
+    read: Iterable[str] = lines or sys.stdin or ()
     try:
-        while (now := time.monotonic()) < end:
-            if now - sample >= 1 / session.hz:
-                session.refresh()
-                sample = now
-            if not options.once and now - table >= PERIOD:
-                writer.table()
-                table = now
-            work(min(SLICE, end - now))
-            while not typed.empty():
-                asked = session.command(typed.get())
-                if asked == "quit":
-                    return 0
-                if asked == "list":
-                    session.refresh()
-                    writer.table(whole=True)
-            session.answers()
-            writer.messages()
-        session.refresh()
-        writer.messages()
-        writer.table(whole=options.once)
-        return 0
+        plain.run(
+            session, out, as_json=options.as_json, once=options.once, duration=options.duration, lines=read, work=work
+        )
+        return 0 if session.gone is None else 3
     finally:
         session.close()
 
 
-def _read(lines: TextIO | None, typed: "queue.SimpleQueue[str]") -> None:
-    if lines is not None:
-        for line in lines:
-            typed.put(line.strip())
+def split(options: Options) -> tuple[Session, Callable[[], None]]:
+    """Run the program in a process of its own, which ends when this one does.
+
+    Returns:
+        A session, and what ends the process.
+    """
+    from recompyle.live.client import connect
+    from recompyle.live.remote import watch
+
+    command = [sys.executable, "-m", __name__, repr(options.sleep), repr(options.seed)]
+    app = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert app.stdin is not None and app.stdout is not None
+    path = app.stdout.readline().strip()  # nothing, if it has ended
+
+    def end() -> None:
+        with app:
+            app.kill()
+
+    try:
+        return watch(connect(path=path), hz=options.hz), end
+    except BaseException:
+        end()
+        raise

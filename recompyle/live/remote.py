@@ -1,0 +1,229 @@
+"""A session's source in another process: keeps the program's rows, and lets a screen read them without waiting."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from fnmatch import fnmatchcase
+from typing import Any
+
+from recompyle.errors import RecompyleError, Unreachable
+from recompyle.live.client import Client, Page, details_of, pairs, rows_of, then
+from recompyle.live.proto import BadMessage, Message, check_row, field, strings
+from recompyle.live.registry import Row
+from recompyle.live.session import Session
+from recompyle.live.source import Details
+
+__all__ = ["Remote", "watch"]
+
+RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile, at least
+SHARE = 0.01  # of the program's time, at most, for those
+HZ = 4
+QUIET_HZ = 1  # where the counters are shared, only states are told
+
+
+def watch(client: Client, *, hz: int = HZ, **chosen: Any) -> Session:
+    """A session that shows the program of a client, and ends the client when it is closed.
+
+    Parameters:
+        client: connected.
+        hz: samples a second.
+        chosen: which rows: see `Remote`.
+    """
+    source = Remote(client, **chosen)
+    session = Session(source, hz=hz, ns_per_hit=client.ns_per_hit)
+    source.say = session.tell
+    return session
+
+
+class Remote:
+    """What a session drives when the program is another process; see `recompyle.live.source.Source`.
+
+    Parameters:
+        client: connected.
+        everything: also functions of the standard library and of installed packages.
+        pattern: what their paths must match.
+        paths: only these functions, which have been asked for before; None: all.
+
+    Attributes:
+        pid, python, started: as of `Source`.
+        client: as given.
+        say: called with what the program has to say, in the thread that reads.
+    """
+
+    def __init__(
+        self, client: Client, everything: bool = False, pattern: str = "*", paths: Collection[str] | None = None
+    ):
+        self.client = client
+        self._asked: dict[str, Any] = {"everything": everything, "pattern": pattern, "instrumented": paths is not None}
+        self._paths = paths
+        self.pid, self.python = client.pid, client.python
+        self.started: float | None = None
+        self.say: Callable[[str], object] = lambda text: None
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+        self._refreshing = False
+        self._scanning = False
+        self._scan_at = 0.0
+        self._page: Page | None = None
+        self._generation = -1
+        client.on_event(self._event)
+        self.rows()
+        try:
+            self._page = client.page()
+        except (RecompyleError, BadMessage):
+            self._page = None  # told by events
+        counts = any(row["calls"] is not None for row in self._rows.values())
+        client.call("subscribe", hz=HZ if counts or self._page is None else QUIET_HZ)
+
+    # -- rows
+
+    def rows(self, pattern: str = "*") -> list[Row]:
+        began = time.monotonic()
+        self._replace(self.client.list(**self._asked))
+        self._plan(began)
+        return [row for row in self.poll() if matches(row, pattern)]
+
+    def poll(self) -> list[Row]:
+        """See `Source.poll`."""
+        if self.client.gone is not None:
+            raise Unreachable(str(self.client.gone))
+        page = self._page
+        if page is not None and page.generation != self._generation:
+            self._relearn(page.generation)
+        if time.monotonic() >= self._scan_at and not self._scanning:
+            self._scan()
+        with self._lock:
+            if page is not None and page.generation == self._generation:
+                counted = [(row, page.hits(row["slot"])) for row in self._rows.values() if row["slot"] is not None]
+                if page.generation == self._generation:  # else the numbers may be those of other functions
+                    for row, hits in counted:
+                        row["hits"] = hits
+            return [row.copy() for row in self._rows.values()]
+
+    def _relearn(self, generation: int) -> None:
+        """Slots have got other meanings: ask which."""
+        if self._refreshing:
+            return
+        self._refreshing = True
+
+        def learnt(answer: Message) -> None:
+            self._refreshing = False
+            self._merge(rows_of(answer))
+            self._generation = field(answer, "generation", int)
+
+        self._quietly(self.client.request("list", instrumented=True), learnt)
+
+    def _scan(self) -> None:
+        """Look whether there are other functions by now."""
+        self._scanning = True
+        began = time.monotonic()
+        found: list[Row] = []
+
+        def ask() -> None:
+            request = self.client.request("list", **self._asked, offset=len(found))
+            self._quietly(request, more)
+
+        def more(answer: Message) -> None:
+            new = rows_of(answer)
+            found.extend(new)
+            if new and len(found) < field(answer, "total", int):
+                ask()
+            else:
+                self._replace(found)
+                self._plan(began)
+                self._scanning = False
+
+        ask()
+
+    def _plan(self, began: float) -> None:
+        now = time.monotonic()
+        self._scan_at = now + max(RESCAN, (now - began) / SHARE)
+
+    @staticmethod
+    def _quietly(request: "Future[Message]", take: Callable[[Message], None]) -> None:
+        """Take an answer in; without one there is none to come, and `poll` says why."""
+
+        def done(answered: "Future[Message]") -> None:
+            if answered.exception() is None:
+                with contextlib.suppress(BadMessage):
+                    take(answered.result())
+
+        request.add_done_callback(done)
+
+    def _replace(self, rows: list[Row]) -> None:
+        with self._lock:
+            self._rows = {row["path"]: row for row in rows if self._is_shown(row)}
+
+    def _merge(self, rows: list[Row]) -> None:
+        with self._lock:
+            self._rows.update((row["path"], row) for row in rows if self._is_shown(row))
+
+    def _is_shown(self, row: Row) -> bool:
+        if self._paths is not None:
+            return row["path"] in self._paths
+        return matches(row, self._asked["pattern"]) or row["path"] in self._rows
+
+    # -- events, in the thread that reads
+
+    def _event(self, event: Message) -> None:
+        match event["event"]:
+            case "state":
+                self._merge(rows_of(event))
+                with self._lock:
+                    for path in strings(event, "gone"):
+                        row = self._rows.get(path)
+                        if row is not None and row["state"] in ("pending", "refused"):
+                            del self._rows[path]
+            case "stats":
+                with self._lock:
+                    for name in ("hits", "calls"):
+                        for path, number in pairs(event, name):
+                            if path in self._rows:
+                                self._rows[path][name] = number  # type: ignore[literal-required]
+            case "restored_for_cost":
+                self.say(f"{field(event, 'path', str)}: restored, for it cost too much")
+            case "hook_disabled":
+                self.say(f"{field(event, 'path', str)}: its hook failed too often and is off; hits are counted")
+
+    # -- orders
+
+    def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
+        return then(self.client.request("instrument", path=path, mode=mode), self._changed)
+
+    def restore(self, path: str) -> "Future[Row]":
+        return then(self.client.request("restore", path=path), self._restored)
+
+    def _changed(self, answer: Message) -> Row:
+        row = check_row(answer.get("row"))
+        self._merge([{**row}])
+        return row
+
+    def _restored(self, answer: Message) -> Row:
+        rows = self._all_restored(answer)
+        if not rows:
+            raise BadMessage("an answer without a row")
+        return rows[0]
+
+    def _all_restored(self, answer: Message) -> list[Row]:
+        rows = rows_of(answer)
+        self._merge([{**row} for row in rows])
+        return rows
+
+    def restore_all(self) -> "Future[list[Row]]":
+        return then(self.client.request("restore", all=True, own=True), self._all_restored)
+
+    def details(self, path: str) -> "Future[Details]":
+        return then(self.client.request("details", path=path), details_of)
+
+    def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
+        return self.client.begin_profile(path, limit_ms, report)
+
+    def close(self, keep: bool = False) -> None:
+        self.client.close(keep)
+
+
+def matches(row: Row, pattern: str) -> bool:
+    """Whether one of a row's paths does."""
+    return any(fnmatchcase(path, pattern) for path in (row["path"], *row["aliases"]))
