@@ -1,7 +1,7 @@
 """How long the import hook takes to rewrite a package, as a multiple of what compiling its files takes.
 
-All modules are imported already, so nothing but the rewriting is timed, in processor time. Every function is rewritten; inner functions are
-part of those that define them.
+All modules are imported already, so nothing but the rewriting is timed, in processor time. Every function is rewritten;
+inner functions are part of those that define them.
 """
 
 import importlib

@@ -629,6 +629,10 @@ cdef class _Walk:
         return _table(self.new, self.partner, self.ends)
 
 
+cdef bint _may_begin_probe(_Code code, int unit):
+    return BEGINS_PROBE[code.op[unit]] and (code.op[unit] != LOAD_CONST or type(code.constant(unit)) is complex)
+
+
 cdef bytes _table(_Code new, list partner, dict ends):
     """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
     cdef int unit = 0, count = new.count
@@ -643,7 +647,7 @@ cdef bytes _table(_Code new, list partner, dict ends):
         if position is None:
             own = new.positions[unit]
             is_marked = number_of(own[2]) >= 0 or number_of(own[3]) >= 0
-            if is_marked and unit not in ends and BEGINS_PROBE[new.op[unit]]:
+            if is_marked and unit not in ends and _may_begin_probe(new, unit):
                 position = (own[0], own[0], None, None)  # never met: code that cannot be reached has its lines, too
             else:
                 position = last if is_marked or unit in ends else own

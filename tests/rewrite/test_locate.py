@@ -162,12 +162,12 @@ def test_calls_keep_their_carets() -> None:
 def test_what_a_comprehension_gives_may_be_stored_before_or_after_what_it_hid() -> None:
     # The way out is short enough to be copied without probes, and not with them.
     def chosen(a: Any, b: Any) -> Any:
-        z = [i for i in b] if a else b
+        z = [i + 1 for i in b] if a else b
         return z
 
     with recompyle.apply(chosen, recompyle.Expressions(recompyle.Counter), recompyle.Statements(recompyle.Counter)):
         assert code_differences(recompyle.pristine(chosen), chosen.__code__) == []
-        assert [chosen(1, [2]), chosen(0, [2])] == [[2], [2]]
+        assert [chosen(1, [2]), chosen(0, [2])] == [[3], [2]]
 
 
 def test_code_that_cannot_be_reached_has_its_lines_and_no_markers() -> None:
@@ -178,12 +178,12 @@ def test_code_that_cannot_be_reached_has_its_lines_and_no_markers() -> None:
             except a.E:
 
                 def inner(b: Any) -> Any:
-                    return b.x(a.y() for _ in b)
+                    return b.x(c.y() for c in b)
 
                 try:
                     a = inner
-                except Exception:
-                    pass
+                except KeyError:
+                    a = None
         return a
 
     with recompyle.apply(unreachable, recompyle.Statements(recompyle.Counter), recompyle.Calls(recompyle.Counter)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import platform
 import subprocess
 import sys
 import textwrap
@@ -332,8 +333,8 @@ def test_recursion_through_wrappers() -> None:
 @pytest.mark.parametrize("limit", [300, 30_000])
 def test_hidden_where_recursion_comes_to_its_limit(limit: int) -> None:
     """What takes the frames off needs calls of its own, and there are none left for others."""
-    if limit > 1000 and sys.version_info < (3, 12):
-        pytest.skip("before 3.12 nothing but the limit itself keeps C's stack from overflowing")
+    if limit > 1000 and sys.version_info < (3, 12) and platform.libc_ver()[0] != "glibc":
+        pytest.skip("before 3.12 nobody looks after the C stack but we, where the C library says how large it is")
 
     def down() -> None:
         down()
@@ -601,30 +602,3 @@ def test_messages_about_arguments_show_the_callee(callee: Any) -> None:
     wrapped = caught(recompyle.rewrite(f, WrapCalls(hand_on)))
     assert (type(wrapped), wrapped.args) == (type(plain), plain.args)
     assert names(wrapped) == names(plain)
-
-
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="later versions have a limit of their own for the C stack")
-def test_endless_recursion_through_hidden_wrappers_is_an_error_and_no_crash(tmp_path: Path) -> None:
-    program = tmp_path / "endless.py"
-    program.write_text(
-        textwrap.dedent(
-            """
-            import sys, recompyle
-
-            def hand_on(call, extras, /, *args, **kwargs):
-                return call(*args, **kwargs)
-
-            @recompyle.wrap_calls(wrapper=hand_on, hide_wrapper=True)
-            def endless(n):
-                return endless(n + 1)
-
-            sys.setrecursionlimit(1_000_000)
-            try:
-                endless(0)
-            except RecursionError as error:
-                print(error)
-            """
-        )
-    )
-    done = subprocess.run([sys.executable, "-P", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "maximum recursion depth exceeded: the C stack is full\n"), done.stderr
