@@ -66,6 +66,11 @@ prove:  ## CPython's own tests, plain and with every function rewritten; PROVE="
 		.venv/$$version/bin/python -P tests/prove/run.py --report build/prove-$$version.json $(PROVE) < /dev/null || failed=1; \
 	done < build/pythons; exit $$failed
 
+.PHONY: prove-counts
+prove-counts:  ## 10 million calls in 8 threads while code is exchanged 100,000 times: every call is counted
+	@$(ENVIRONMENT)
+	$(PY) -P -m pytest -q -p no:cacheprovider -m prove tests/live
+
 .PHONY: bench bench-all
 bench:  ## benchmarks on one CPython, about five minutes; BENCH="timed_call" hands options on
 	@$(ENVIRONMENT)

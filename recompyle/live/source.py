@@ -44,7 +44,8 @@ class Source(Protocol):
     Attributes:
         pid: of the program.
         python: its version.
-        started: when it was started, in seconds since 1970; None if not known.
+        started: when it was started, in seconds since 1970; None if not known. In the process itself: when it began to
+            be watched.
     """
 
     pid: int

@@ -1,6 +1,6 @@
 """Counts are exact, whatever threads do and however often code is exchanged meanwhile.
 
-The everyday run makes 10^5 calls; `pytest -m prove tests/live` makes 10^7 and takes some minutes.
+The everyday run makes 10^5 calls; `make prove-counts` makes 10^7 and takes some minutes.
 """
 
 import itertools
