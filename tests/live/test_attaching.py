@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 from programs import LIMIT, until
@@ -38,9 +39,17 @@ def busy(program):
 
 
 @pytest.fixture
-def idle(start, tmp_path, monkeypatch):
-    """A program that does not listen; its main thread waits for a line."""
-    return lambda **options: start(APP, listen=None, **options)
+def idle(start):
+    """Starts a program that does not listen; its main thread waits for a line."""
+
+    def start_idle(**options):
+        program = start(APP, listen=None, **options)
+        assert program.told("total()") == 2, "it is there"
+        if sys.platform == "linux":  # its one thread sleeps only when it waits for the next line
+            until(lambda: Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+        return program
+
+    return start_idle
 
 
 # -- everywhere
