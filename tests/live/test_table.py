@@ -97,7 +97,7 @@ def line(**values):
         ("last", {"last": 7300}, "2 h"),
         ("cost", {}, "-"),
         ("cost", {"cost": 0.0123}, "1.23%"),
-        ("history", {"history": [0, 1, 2]}, "▁▅█"),
+        ("history", {"history": [0, 1, 2]}, " ▅█"),
     ],
 )
 def test_cells(column, values, text):
@@ -108,7 +108,7 @@ def test_ascii():
     assert [
         glyph(state, False) for state in ("off", "on", "pending", "refused", "foreign", "failed", "applying")
     ] == list("-*?x!x~")
-    assert text_of(line(history=[0, 1, 2]), "history", 8, False) == "_+@"
+    assert text_of(line(history=[0, 1, 2]), "history", 8, False) == " +@"
     assert text_of(line(), "name", 8, False) == "a...rs:f"
     assert (is_unicode("UTF-8"), is_unicode("utf8"), is_unicode("latin-1"), is_unicode("ascii")) == (
         True,
