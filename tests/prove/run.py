@@ -254,9 +254,9 @@ def main() -> int:
         choices=MODES,
         help="fast: profiled, no run is slow; slow: every run is, and makes a report; inner: as fast, with inner "
         "functions; wrap: each call goes through a wrapper, which tracebacks hide; wrap-direct: which they show, "
-        "so that tests of tracebacks differ; passes: the other ready passes, all at once; inject: edits of the compiled "
-        "code at entries, returns, yields, resumes, throws and for what unwinds; trace: each statement is counted; "
-        "nothing: plain twice. "
+        "so that tests of tracebacks differ; passes: the other ready passes, all at once; inject: edits of the "
+        "compiled code at entries, returns, yields, resumes, throws and for what unwinds; trace: each statement is "
+        "counted; nothing: plain twice. "
         f"Default: {', '.join(DEFAULT)}",
     )
     parser.add_argument("--short", action="store_true", help="without the modules that take minutes")
