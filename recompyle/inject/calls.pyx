@@ -38,8 +38,10 @@ cdef enum:
     LOAD_BUILD_CLASS
     LOAD_COMMON_CONSTANT
     LOAD_CONST
+    LOAD_GLOBAL
     LOAD_METHOD
     LOAD_SPECIAL
+    LOAD_SUPER_ATTR
     MAKE_FUNCTION
     PRECALL
     PUSH_NULL
@@ -51,17 +53,17 @@ cdef enum:
 _NAMES = (
     "BEFORE_ASYNC_WITH", "BEFORE_WITH", "CALL", "CALL_FUNCTION_EX", "CALL_KW",
     "COPY", "END_ASYNC_FOR", "EXTENDED_ARG", "KW_NAMES", "LOAD_ASSERTION_ERROR",
-    "LOAD_ATTR", "LOAD_BUILD_CLASS", "LOAD_COMMON_CONSTANT", "LOAD_CONST", "LOAD_METHOD",
-    "LOAD_SPECIAL", "MAKE_FUNCTION", "PRECALL", "PUSH_NULL", "RETURN_GENERATOR",
-    "SET_FUNCTION_ATTRIBUTE", "SWAP",
+    "LOAD_ATTR", "LOAD_BUILD_CLASS", "LOAD_COMMON_CONSTANT", "LOAD_CONST", "LOAD_GLOBAL",
+    "LOAD_METHOD", "LOAD_SPECIAL", "LOAD_SUPER_ATTR", "MAKE_FUNCTION", "PRECALL",
+    "PUSH_NULL", "RETURN_GENERATOR", "SET_FUNCTION_ATTRIBUTE", "SWAP",
 )  # fmt: skip
 for _number, _name in enumerate(_NAMES):
     rcp_op[<int>_number] = opcode.opmap.get(_name, -1)
 
 _TAKES = (
-    "CACHE", "COPY_FREE_VARS", "DELETE_", "DICT_", "END_FOR", "IMPORT_STAR", "JUMP_", "LIST_APPEND", "LIST_EXTEND",
-    "MAKE_CELL", "MAP_ADD", "NOP", "NOT_TAKEN", "POP_", "RAISE_", "RERAISE", "RESUME", "RETURN_", "SET_ADD",
-    "SET_UPDATE", "SETUP_", "STORE_",
+    "CACHE", "COPY_FREE_VARS", "DELETE_", "DICT_", "END_ASYNC_FOR", "END_FOR", "FOR_ITER", "IMPORT_STAR", "JUMP_",
+    "LIST_APPEND", "LIST_EXTEND", "MAKE_CELL", "MAP_ADD", "NOP", "NOT_TAKEN", "POP_", "RAISE_", "RERAISE", "RESUME", "RETURN_", "SET_ADD",
+    "SET_UPDATE", "SETUP_", "STORE_", "UNPACK_",
 )  # fmt: skip
 for _number, _name in enumerate(opcode.opname[:256]):
     rcp_only_takes[<int>_number] = _name.startswith(_TAKES) and _name != "STORE_FAST_LOAD_FAST"
@@ -137,6 +139,7 @@ cdef class _Walk:
     cdef dict effects
     cdef dict jumps
     cdef tuple caches
+    cdef bint null_first
     cdef Slot *slots
     cdef int32_t used
     cdef int32_t room
@@ -149,7 +152,7 @@ cdef class _Walk:
         self.handlers = {each.start: each for each in body.ranges}
         self.seen = bytearray(self.count)
         self.found, self.ways, self.effects = [], [], {}
-        self.jumps, self.caches = facts.JUMPS, facts.CACHES
+        self.jumps, self.caches, self.null_first = facts.JUMPS, facts.CACHES, facts.NULL_FIRST
         self.used = 1  # number 0 is the empty stack
 
     def __dealloc__(self):
@@ -190,7 +193,7 @@ cdef class _Walk:
                 # Beside the callee lies NULL or `self`. Neither was ever pushed to be called: both may be asked.
                 flag = self.flag(top, size - 1) or self.flag(top, size - 2)
                 callee = self.pusher(top, size - 1)
-                if callee >= 0 and self.units[2 * callee] == rcp_op[PUSH_NULL]:
+                if callee >= 0 and self.pushes_null(self.units[2 * callee]):
                     callee = self.pusher(top, size - 2)
                 self.found.append(Call(start if group < 0 else group, unit, end, flag, callee))
                 group = -1
@@ -213,6 +216,8 @@ cdef class _Walk:
             elif op == rcp_op[LOAD_ATTR] or op == rcp_op[LOAD_METHOD]:
                 effect = self.effect(op, arg)
                 top = self.grown(self.below(top, 1), effect + 1, unit)
+            elif op == rcp_op[LOAD_SUPER_ATTR]:
+                top = self.grown(self.below(top, 3), self.effect(op, arg) + 3, -1)
             else:
                 way = self.jumps.get(op)
                 if way is not None and op != rcp_op[END_ASYNC_FOR]:
@@ -225,6 +230,10 @@ cdef class _Walk:
                     constant = <int32_t>arg
             unit = end
         return 0
+
+    cdef bint pushes_null(self, int op) noexcept:
+        """Whether what lies lowest is NULL, pushed by itself or, up to 3.12, together with a global name."""
+        return op == rcp_op[PUSH_NULL] or (self.null_first and op == rcp_op[LOAD_GLOBAL])
 
     cdef int effect(self, int op, int64_t arg) except? -100000:
         """How much higher the stack is after an instruction that does not jump."""
