@@ -46,12 +46,14 @@ class Program:
         folder: for its file.
         text: its source; what it is told runs in the same namespace.
         listen: how it begins to listen; None: it does not.
+        hello: seconds in which clients must say hello; long, because the machine may be busy.
         before: command line before the file's name, after the interpreter's.
     """
 
-    def __init__(self, folder, text="", listen="live.listen()", before=(), **environment):
+    def __init__(self, folder, text="", listen="live.listen()", hello=3600, before=(), **environment):
         self.file = Path(folder) / "app.py"
-        head = "from recompyle import live\n" if listen else ""
+        head = f"from recompyle import live\nfrom recompyle.live import proto\nproto.HELLO_SECONDS = {hello}\n"
+        head = head if listen else ""
         self.file.write_text(f"{head}{textwrap.dedent(text)}\n{_LOOP}", encoding="utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-P", *before, str(self.file)],

@@ -18,6 +18,7 @@ from recompyle.live.client import Client, connect
 __all__ = ["attach"]
 
 TIMEOUT = 30.0
+AGAIN = 10.0  # seconds until the script is sent once more, at most
 PATIENCE = 2.0  # seconds until somebody is told why it takes so long
 LOOK = 0.02  # seconds between two looks for the answer
 HOW_ELSE = "let the program call recompyle.live.listen(), or start it with `python -m recompyle live run`"
@@ -154,7 +155,7 @@ def _await(pid: int, path: str, answer: str, timeout: float, say: Callable[[str]
             said = True
             if say is not None:
                 say(f"the main thread of process {pid} is blocked; attached as soon as it wakes")
-        if taken > timeout / 2 and not again:
+        if taken > min(AGAIN, timeout / 2) and not again:
             again = True
             _send(pid, path)  # another tool may have put its own script in the place of ours
         time.sleep(LOOK)

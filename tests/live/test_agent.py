@@ -200,7 +200,7 @@ def test_anything_before_hello_closes(start, op):
 
 
 def test_who_says_nothing_is_closed(start):
-    program = start(APP)
+    program = start(APP, hello=0.1)
     client = Raw(program, hello=False)
     client.line()
     assert client.lines() == []
@@ -321,11 +321,11 @@ def test_a_flood_closes_who_sends_it(start):
     answers = []
     reader = threading.Thread(target=lambda: answers.extend(client.lines()))
     reader.start()
-    client.raw(b'{"id": 1, "op": "stats"}\n' * 20_000)
+    client.raw(b'{"id": 1, "op": "stats"}\n' * 200_000)
     reader.join(LIMIT)
     assert not reader.is_alive()
     assert answers[-1]["error"]["slug"] == "limit"
-    assert len(answers) < 20_000
+    assert len(answers) < 200_000
     assert_well(program)
 
 

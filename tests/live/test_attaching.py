@@ -211,7 +211,8 @@ def test_another_tool_that_replaces_the_script(idle, scripts, tmp_path, monkeypa
             program.tell("total()")
 
     monkeypatch.setattr(attaching, "_send", rival)
-    with live.attach(program.pid, timeout=4) as client:
+    monkeypatch.setattr(attaching, "AGAIN", 0.1)
+    with live.attach(program.pid, timeout=LIMIT) as client:
         assert client.resolve(TOTAL)["state"] == "off"
     assert len(sent) == 2
 
