@@ -348,7 +348,7 @@ class Registry:
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
         try:
-            if target.function.__globals__.get("__name__", "").partition(".")[0] == "recompyle":
+            if str(target.function.__globals__.get("__name__")).partition(".")[0] == "recompyle":
                 raise NotRewritable(f"{path}: recompyle does not instrument itself", "own_module")
             self._apply(record, record.keep or target.function, wanted)
         except RecompyleError as refusal:

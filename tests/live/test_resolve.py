@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import random
 import sys
 import types
@@ -184,6 +185,26 @@ def test_the_same_function_whichever_way_leads_there(corpus):
     assert resolve(f"{name}:shown[int]").function is corpus.shown.dispatch(int)
     assert resolve(f"{name}:decorated").function is corpus.decorated.__wrapped__.__wrapped__
     assert resolve(f"{name}:instance").function is corpus.Callable.__call__
+
+
+def test_each_path_changes_one_function_and_no_other(make):
+    """Of two modules of equal text, whatever is named."""
+    modules = [make(CORPUS), make(CORPUS)]
+    spaces = [vars(module) for module in modules]
+    functions = [
+        each
+        for each in gc.get_objects()
+        if type(each) is types.FunctionType and any(each.__globals__ is space for space in spaces)
+    ]
+    codes = [each.__code__ for each in functions]
+    assert len(functions) > 50
+    for module in modules:
+        for name, (_, kind, _) in KINDS.items():
+            target = resolve(f"{module.__name__}:{name}")
+            with live.instrument(f"{module.__name__}:{name}"):
+                changed = [each for each, code in zip(functions, codes, strict=True) if each.__code__ is not code]
+                assert changed == [module.outer if kind == "closure" else target.function], name
+    assert all(each.__code__ is code for each, code in zip(functions, codes, strict=True))
 
 
 def test_owner(corpus):
