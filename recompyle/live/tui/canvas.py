@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import zip_longest
+from itertools import groupby, zip_longest
+from operator import itemgetter
 
 from rich.segment import Segment
 from rich.style import Style
@@ -67,16 +68,20 @@ class Canvas(Widget):
         if new == old:
             return 0
         same = 0
-        if len(new) == len(old) and all(width_of(a[0]) == width_of(b[0]) for a, b in zip(new, old, strict=True)):
-            while new[-1 - same] == old[-1 - same]:
-                same += 1
-            return sum(width_of(text) for text, _ in new[: len(new) - same])
+        while same < min(len(new), len(old)) and new[-1 - same] == old[-1 - same]:
+            same += 1
+        if same:
+            ends = {sum(width_of(text) for text, _ in row[: len(row) - same]) for row in (new, old)}
+            if len(ends) == 1:  # what stays the same has not moved either
+                return ends.pop()
         return max(self.size.width, 1)
 
     def render_line(self, y: int) -> Strip:
         cells = self._rows[y] if y < len(self._rows) else ()
-        strip = Strip([Segment(text, style_of(style)) for text, style in cells])
-        return strip.simplify().adjust_cell_length(self.size.width, STYLES[""])
+        # fewer segments, fewer bytes
+        parts = [("".join(text for text, _ in run), style) for style, run in groupby(cells, key=itemgetter(1))]
+        strip = Strip([Segment(text, style_of(style)) for text, style in parts])
+        return strip.adjust_cell_length(self.size.width, STYLES[""])
 
 
 class Colourless(LineFilter):
