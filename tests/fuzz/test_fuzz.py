@@ -100,7 +100,7 @@ def found(make: Any, folder: Path, wanted: str = "", most: int = 300) -> list[st
 def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk that proves each rewrite, and would refuse, is left out."""
     monkeypatch.setattr(engine, "match", lambda old, new, placeholders: locate.relocate(new, placeholders))
-    monkeypatch.setattr(compare, "code_differences", lambda old, new: [])
+    monkeypatch.setattr(compare, "code_differences", lambda old, new, joined: [])
 
 
 @pytest.mark.usefixtures("unproved")
@@ -165,7 +165,7 @@ class Catching(ast.NodeTransformer):
 def test_faults_of_other_kinds_are_found(
     fault: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "code_differences", lambda old, new: [])
+    monkeypatch.setattr(compare, "code_differences", lambda old, new, joined: [])
     differences = found(lambda: [fault()], tmp_path)
     assert differences
     assert not any(each.startswith("refused") for each in differences)
