@@ -17,8 +17,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "instrument",
         help="count the calls of functions of a program",
-        description="Count the calls of functions of a program, and write them until Ctrl-C. The functions are restored "
-        "at the end, even if this command is killed.",
+        description="Count the calls of functions of a program, and write them until Ctrl-C. The functions are "
+        "restored at the end, even if this command is killed.",
     )
     common.add_target(parser, ", and the paths of functions, such as app.orders:Service.checkout", "PATH...")
     common.add_view(parser)
