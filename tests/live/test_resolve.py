@@ -204,7 +204,7 @@ def test_each_path_changes_one_function_and_no_other(make):
             with live.instrument(f"{module.__name__}:{name}"):
                 changed = [each for each, code in zip(functions, codes, strict=True) if each.__code__ is not code]
                 assert changed == [module.outer if kind == "closure" else target.function], name
-    assert [each.__code__ for each in functions] == codes
+    assert all(each.__code__ is code for each, code in zip(functions, codes, strict=True))
 
 
 def test_owner(corpus):
