@@ -98,8 +98,8 @@ def public_names(tree: ast.Module) -> list[str]:
 
 
 def find(module: str, name: str) -> tuple[str, ast.AST]:
-    """Where a name is really defined: the module and the node. Imports and plain aliases are followed, imports that
-    only type checkers see as well.
+    """Where a name is really defined: the module and the node. Imports and plain aliases are followed, those
+    imports that only type checkers see as well.
 
     Raises:
         LookupError: nothing in the module's source makes that name.

@@ -117,6 +117,7 @@ def test_what_others_do_is_seen(remote):
 
 def test_refusals_and_pending(remote):
     _, session = remote
+    session.refresh()  # the paths that there are
     session.instrument("__main__:totl")
     said(session, "did you mean")
     session.instrument("no path")
