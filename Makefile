@@ -29,7 +29,7 @@ build:  ## make a virtual environment under .venv/ and build the package in it
 test:  ## C core and Python tests on every CPython found; PYTEST="-k name" hands options on
 	@.ci/test
 
-.PHONY: ctest asan ubsan tsan
+.PHONY: ctest asan ubsan sanitize tsan
 ctest:  ## the C core's unit tests and its list of exports
 	$(MAKE) -C librecompyle test exports
 asan:  ## C core and Python tests under AddressSanitizer
@@ -38,6 +38,9 @@ asan:  ## C core and Python tests under AddressSanitizer
 ubsan:  ## C core and Python tests under UndefinedBehaviorSanitizer
 	$(MAKE) -C librecompyle ubsan
 	.ci/sanitized undefined
+sanitize:  ## both at once, in one build
+	$(MAKE) -C librecompyle asan ubsan
+	.ci/sanitized address,undefined
 tsan:  ## the C core's unit tests under ThreadSanitizer
 	$(MAKE) -C librecompyle tsan
 
