@@ -3,6 +3,8 @@
 `view` says what is shown, `canvas` draws it, `main` and `reader` are pages, `keys` names the keys, `app` runs it all.
 """
 
+import errno
+import sys
 from collections.abc import Callable
 
 from recompyle.live.session import Session
@@ -25,8 +27,11 @@ def run(session: Session, *, work: Callable[[float], None] | None = None, durati
         The exit code: 0, or 128 and the number of the signal that ended it.
 
     Raises:
+        OSError: the standard input or the standard error, on which it is drawn, is no terminal. Nothing has happened.
         BaseException: what ``work`` raised.
     """
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        raise OSError(errno.ENOTTY, "the screen needs a terminal as standard input and standard error")
     app = Live(session, work=work, duration=duration)
     answer = None
     try:

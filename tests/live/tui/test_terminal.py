@@ -1,6 +1,7 @@
 """The screen on a pseudo-terminal: what is written to it, and in which state it is left."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from screens import DEMO, Terminal, wait_for
+
+from recompyle.live import tui
 
 if sys.platform == "win32":
     pytest.skip("there are no pseudo-terminals", allow_module_level=True)
@@ -281,3 +284,10 @@ def test_a_slow_terminal_gets_fewer_frames():
         terminal.type(b"q")
         assert terminal.ended() == 0
         assert as_before(terminal)
+
+
+def test_without_a_terminal_nothing_is_drawn(capfd):
+    with pytest.raises(OSError, match="needs a terminal") as refused:
+        tui.run(None)
+    assert refused.value.errno == errno.ENOTTY
+    assert capfd.readouterr() == ("", "")
