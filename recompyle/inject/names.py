@@ -34,6 +34,16 @@ def dotted(body: Body, unit: int, call: int, jumps: list[tuple[int, int]]) -> st
     Returns:
         None if it is no plain name, or one of several, as in ``(a or b)()``: then there are ways past its beginning.
     """
+    try:
+        start, name = _loaded(body, unit)
+    except IndexError:  # what never runs may load anything
+        return None
+    between = jumps[bisect_right(jumps, (start, call)) : bisect_right(jumps, (call, call))]
+    return None if any(source < start for _, source in between) else name
+
+
+def _loaded(body: Body, unit: int) -> tuple[int, str | None]:
+    """Where the load of a name with attributes begins, and the name."""
     names = body.code.co_names
     parts: list[str] = []
     while unit >= 0:
@@ -54,7 +64,6 @@ def dotted(body: Body, unit: int, call: int, jumps: list[tuple[int, int]]) -> st
         elif op == _LOAD_NAME:
             parts.append(names[arg])
         else:
-            return None
-        between = jumps[bisect_right(jumps, (start, call)) : bisect_right(jumps, (call, call))]
-        return None if any(source < start for _, source in between) else ".".join(reversed(parts))
-    return None
+            break
+        return start, ".".join(reversed(parts))
+    return unit, None

@@ -3,12 +3,15 @@
 import ast
 import asyncio
 import contextlib
+import opcode
+import sys
 import types
 
 import pytest
 
 from recompyle import inject
 from recompyle.errors import NotRewritable
+from recompyle.inject import facts
 
 from .test_stdlib import LIBRARY, SAMPLE, codes
 
@@ -254,3 +257,29 @@ def test_one_of_several_has_no_name():
 
     assert [site.name for site in inject.sites(several.__code__) if site.kind == "call"] == [None] * 3
     assert {site.name for site in inject.sites(one.__code__) if site.kind == "call"} == {"a", "a.b.c", "a.b"}
+
+
+JUNK = ["SWAP", "COPY", "UNPACK_SEQUENCE", "CALL", "LOAD_GLOBAL", "LOAD_FAST"]
+if sys.version_info < (3, 14):  # later versions may look at the constants when they make a code object
+    JUNK.append("LOAD_CONST")
+
+
+@pytest.mark.parametrize("operation", JUNK)
+def test_what_never_runs_may_be_anything(operation):
+    """Obfuscators put such things behind a return; the arguments are as large as they can be."""
+
+    def function(items):
+        return len(items)
+
+    number, call = opcode.opmap[operation], opcode.opmap["CALL"]
+    junk = bytes((opcode.opmap["EXTENDED_ARG"], 127, *(opcode.opmap["EXTENDED_ARG"], 255) * 2, number, 255))
+    junk += b"\0\0" * facts.CACHES[number] + bytes((opcode.opmap["PUSH_NULL"], 0)) * (not facts.NULL_FIRST)
+    junk += bytes((call, 0)) + b"\0\0" * facts.CACHES[call]
+    junk += bytes((opcode.opmap["MAKE_FUNCTION"], 0, opcode.opmap["RETURN_VALUE"], 0))
+    code = function.__code__
+    silent = b"".join(bytes((0x80 | 15 << 3,)) for _ in range(len(junk) // 2))
+    strange = code.replace(co_code=code.co_code + junk, co_linetable=code.co_linetable + silent)
+    assert [site.name for site in inject.sites(strange) if site.kind == "call"][0] == "len"
+    log = []
+    function.__code__ = inject.write(strange, [inject.Edit("call", Log("call", log), index=0)])
+    assert (function([1, 2]), log) == (2, ["call"])
