@@ -279,7 +279,7 @@ def test_what_never_runs_may_be_anything(operation):
     code = function.__code__
     silent = b"".join(bytes((0x80 | 15 << 3,)) for _ in range(len(junk) // 2))
     strange = code.replace(co_code=code.co_code + junk, co_linetable=code.co_linetable + silent)
-    assert [site.name for site in inject.sites(strange) if site.kind == "call"][0] == "len"
+    assert next(site.name for site in inject.sites(strange) if site.kind == "call") == "len"
     log = []
     function.__code__ = inject.write(strange, [inject.Edit("call", Log("call", log), index=0)])
     assert (function([1, 2]), log) == (2, ["call"])
