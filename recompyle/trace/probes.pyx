@@ -5,7 +5,7 @@ has finished: it is counted and, the first few times, its variables are read. On
 costs a load, a slot call, a comparison of frames and a counter. Activations of functions inside the target belong to
 the call of the target that they run in.
 
-All state belongs to the `Tracer` of one `tracefunc`, none to the process: any number of them do not see each other.
+All that is recorded belongs to the `Tracer` of one `tracefunc`: any number of them do not see each other.
 """
 
 cimport cython

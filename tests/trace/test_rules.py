@@ -6,6 +6,7 @@ import functools
 import gc
 import json.decoder
 import linecache
+import os
 import re
 import sys
 import textwrap
@@ -705,6 +706,16 @@ def test_what_disturbs_the_reading_of_a_stack(monkeypatch, raised):
     assert (results.result, results[0][0], unraisable) == (3, "", [])
     assert lines_of(results)["return n"] == 1
     assert ended == [3] * (raised is KeyboardInterrupt)
+
+
+def test_paths_on_another_drive_are_shown_as_they_are(monkeypatch):
+    def relpath(path, start):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os.path, "relpath", relpath)
+        results = tracefunc(demo, 3, target_func=demo)
+    assert results[0][0] == f"demo ({__file__}:{first_line(demo)})"
 
 
 def test_form_feeds_end_no_line(tmp_path, monkeypatch):
