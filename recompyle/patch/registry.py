@@ -107,8 +107,11 @@ class Patch:
             The new patch; it covers nothing if this one is not active.
 
         Raises:
-            RecompyleError: as `apply`; then this one stays.
+            ValueError, TypeError, RecompyleError: as `apply`; then this one stays.
         """
+        if not passes:
+            raise ValueError("exchange() needs at least one pass")
+        in_order(passes)
         other = Patch(passes)
         with locked():
             mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]

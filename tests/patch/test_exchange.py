@@ -93,3 +93,12 @@ def test_what_was_restored_in_part_is_exchanged_in_part():
         restore(one)
         with patch.exchange(Mark()) as other:
             assert two in other.functions and one not in other.functions
+
+
+def test_what_is_no_pass_is_refused():
+    with apply(f, Mark()) as patch:
+        with pytest.raises(ValueError, match="at least one pass"):
+            patch.exchange()
+        assert patch.active
+    with pytest.raises(TypeError):
+        patch.exchange(object())
