@@ -240,12 +240,22 @@ cdef Py_ssize_t _entry_end(const uint8_t *table, Py_ssize_t size, Py_ssize_t at)
 
 cdef bint _covers(const uint8_t *table, Py_ssize_t size, int32_t units) noexcept:
     """Whether a location table is well formed, as far as it matters, and covers so many units."""
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at = 0, end, step
     cdef int32_t covered = 0
+    cdef int form
     if size == 0 or not table[0] & 0x80:
         return False
-    for at in range(size):
-        covered += (table[at] >> 7) * ((table[at] & 7) + 1)
+    while at < size:
+        covered += (table[at] & 7) + 1
+        form = table[at] >> 3 & 15
+        end = _entry_end(table, size, at)
+        if form == 13 or form == 14:
+            step = at + 1
+            while step < end and table[step] & 0x40:
+                step += 1
+            if step == end:
+                return False  # the step in lines, which `_again` leaves out, has no end
+        at = end
     return covered == units
 
 

@@ -50,6 +50,8 @@ cdef enum:
     SWAP
     OPCODES
 
+    ROOM_ABOVE = 256  # slots beyond what the code says it needs: more are only asked for where nothing ever runs
+
 _NAMES = (
     "BEFORE_ASYNC_WITH", "BEFORE_WITH", "CALL", "CALL_FUNCTION_EX", "CALL_KW",
     "COPY", "END_ASYNC_FOR", "EXTENDED_ARG", "KW_NAMES", "LOAD_ASSERTION_ERROR",
@@ -143,6 +145,7 @@ cdef class _Walk:
     cdef Slot *slots
     cdef int32_t used
     cdef int32_t room
+    cdef int32_t highest  # no stack is taken to be higher
 
     def __init__(self, body):
         self.raw = body.raw
@@ -154,6 +157,7 @@ cdef class _Walk:
         self.found, self.ways, self.effects = [], [], {}
         self.jumps, self.caches, self.null_first = facts.JUMPS, facts.CACHES, facts.NULL_FIRST
         self.used = 1  # number 0 is the empty stack
+        self.highest = min(<int32_t>body.code.co_stacksize, <int32_t>0xFFFFFF) + ROOM_ABOVE
 
     def __dealloc__(self):
         free(self.slots)
@@ -167,7 +171,7 @@ cdef class _Walk:
 
     cdef int straight(self, int32_t unit, int32_t top) except -1:
         """Go on from one instruction to the next, until the end or what was seen already."""
-        cdef int32_t start, end, each, size, callee, effect, constant = 0, group = -1
+        cdef int32_t start, end, each, size, callee, effect, held, constant = 0, group = -1
         cdef int64_t arg
         cdef int op
         cdef bint flag
@@ -178,6 +182,7 @@ cdef class _Walk:
                 unit += 1
                 op, arg = self.units[2 * unit], (arg << 8 | self.units[2 * unit + 1]) & 0x7FFFFFFF
             end = min(unit + 1 + <int32_t>self.caches[op], self.count)
+            held = <int32_t>min(arg, <int64_t>self.highest)
             for each in range(start, end):
                 self.seen[each] = 1
             if self.handlers:
@@ -189,7 +194,7 @@ cdef class _Walk:
                 if group < 0:
                     group = start
             elif op == rcp_op[CALL] or op == rcp_op[CALL_KW] or op == rcp_op[CALL_FUNCTION_EX]:
-                size = _size(op, arg)
+                size = _size(op, held)
                 # Beside the callee lies NULL or `self`. Neither was ever pushed to be called: both may be asked.
                 flag = self.flag(top, size - 1) or self.flag(top, size - 2)
                 callee = self.pusher(top, size - 1)
@@ -199,9 +204,9 @@ cdef class _Walk:
                 group = -1
                 top = self.pushed(self.below(top, size), False, -1)
             elif op == rcp_op[SWAP]:
-                top = self.swapped(top, <int32_t>arg)
+                top = self.swapped(top, held)
             elif op == rcp_op[COPY]:
-                top = self.pushed(top, self.flag(top, <int32_t>arg - 1), self.pusher(top, <int32_t>arg - 1))
+                top = self.pushed(top, self.flag(top, held - 1), self.pusher(top, held - 1))
             elif op == rcp_op[LOAD_BUILD_CLASS] or op == rcp_op[LOAD_ASSERTION_ERROR]:
                 top = self.pushed(top, True, unit)
             elif op == rcp_op[LOAD_COMMON_CONSTANT]:
@@ -209,7 +214,7 @@ cdef class _Walk:
             elif op == rcp_op[BEFORE_WITH] or op == rcp_op[BEFORE_ASYNC_WITH] or op == rcp_op[LOAD_SPECIAL]:
                 top = self.pushed(self.pushed(self.below(top, 1), True, -1), False, -1)
             elif op == rcp_op[MAKE_FUNCTION]:
-                name = getattr(self.consts[constant], "co_name", "")
+                name = getattr(self.consts[constant], "co_name", "") if constant < len(self.consts) else ""
                 top = self.pushed(self.below(top, 1 - self.effect(op, arg)), name.startswith(_MADE_ON_THE_SPOT), -1)
             elif op == rcp_op[SET_FUNCTION_ATTRIBUTE]:
                 top = self.pushed(self.below(top, 2), self.flag(top, 0), -1)
@@ -273,6 +278,7 @@ cdef class _Walk:
         return self.slots[top].unit if top else -1
 
     cdef int32_t grown(self, int32_t top, int32_t effect, int32_t unit) except -1:
+        effect = min(effect, self.highest)
         while effect > 0:
             top = self.pushed(top, False, unit)
             effect -= 1
@@ -302,8 +308,8 @@ cdef class _Walk:
         return top
 
 
-cdef int32_t _size(int op, int64_t arg) except -1:
+cdef int32_t _size(int op, int32_t arg) except -1:
     """How many slots a call takes."""
     if op == rcp_op[CALL_FUNCTION_EX]:
         return 4 if facts.CALL_EX_HAS_BOTH else 3 + (arg & 1)
-    return <int32_t>arg + (3 if op == rcp_op[CALL_KW] else 2)
+    return arg + (3 if op == rcp_op[CALL_KW] else 2)

@@ -66,7 +66,9 @@ class Edit:
         if self.where is not None:
             return None
         lines = None if self.lines is None else tuple(self.lines)
-        return self.site, id(self.probe), self.form, id(self.argument), self.index, lines, self.include_implicit
+        # Code objects may hold an equal string in place of this one, whose address is then soon that of another.
+        argument = self.argument if type(self.argument) is str else id(self.argument)
+        return self.site, id(self.probe), self.form, argument, self.index, lines, self.include_implicit
 
 
 def matches(body: Body, places: list[Place], edits: Sequence[Edit]) -> list[tuple[Place, Edit]]:

@@ -14,6 +14,7 @@ from types import CodeType
 from ..errors import NotRewritable
 
 _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
+_CUT_SHORT = re.compile(rb"[\xe8-\xf7][\x40-\x7f]*(?![\x00-\x7f])")  # form 13 or 14 whose step in lines has no end
 _SILENT = 15  # form of an entry without location
 _MOST = 8  # units that one entry can cover
 
@@ -37,12 +38,14 @@ def grow(
         tail: so many units without location stand at the end.
 
     Raises:
-        NotRewritable: the table does not cover the code.
+        NotRewritable: the table does not cover the code, or an entry is cut short.
     """
     entries = _ENTRY.findall(code.co_linetable)
     ends = list(accumulate([(entry[0] & 7) + 1 for entry in entries]))
     if not ends or ends[-1] != units:
         raise NotRewritable(f"{code!r}: its location table does not cover its code", "location_table")
+    if _CUT_SHORT.search(code.co_linetable):
+        raise NotRewritable(f"{code!r}: its location table has an entry that is cut short", "location_table")
     for unit in silent:
         which = bisect_right(ends, unit)
         entry, size = entries[which], (entries[which][0] & 7) + 1

@@ -1,6 +1,7 @@
 """What a call calls, as far as the compiled code tells."""
 
 import opcode
+from bisect import bisect_right
 
 from . import facts
 from .decode import Body
@@ -15,8 +16,34 @@ _LOAD_METHOD = opcode.opmap.get("LOAD_METHOD", 256)  # up to 3.11; then a bit in
 _ATTR_SHIFT = 0 if _LOAD_METHOD < 256 else 1  # pseudo opcodes are above
 
 
-def dotted(body: Body, unit: int) -> str | None:
-    """The name that an instruction loads, with those it is an attribute of: ``a.b.c``; None if it is no plain name."""
+def ways(body: Body) -> list[tuple[int, int]]:
+    """Where each jump ahead leads and where it stands, in order."""
+    ahead = [found for found in body.watched if facts.JUMPS.get(found.op, 0) > 0]
+    return sorted((found.end + found.arg, found.start) for found in ahead)
+
+
+def dotted(body: Body, unit: int, call: int, jumps: list[tuple[int, int]]) -> str | None:
+    """The name that an instruction loads, with those it is an attribute of: ``a.b.c``.
+
+    Parameters:
+        body: the code.
+        unit: the instruction; -1: none.
+        call: where it is called.
+        jumps: what `ways` gives for the code.
+
+    Returns:
+        None if it is no plain name, or one of several, as in ``(a or b)()``: then there are ways past its beginning.
+    """
+    try:
+        start, name = _loaded(body, unit)
+    except IndexError:  # what never runs may load anything
+        return None
+    between = jumps[bisect_right(jumps, (start, call)) : bisect_right(jumps, (call, call))]
+    return None if any(source < start for _, source in between) else name
+
+
+def _loaded(body: Body, unit: int) -> tuple[int, str | None]:
+    """Where the load of a name with attributes begins, and the name."""
     names = body.code.co_names
     parts: list[str] = []
     while unit >= 0:
@@ -37,6 +64,6 @@ def dotted(body: Body, unit: int) -> str | None:
         elif op == _LOAD_NAME:
             parts.append(names[arg])
         else:
-            return None
-        return ".".join(reversed(parts))
-    return None
+            break
+        return start, ".".join(reversed(parts))
+    return unit, None

@@ -100,6 +100,7 @@ def described(body: Body, places: list[Place]) -> list[Site]:
         unique.setdefault((place.kind, place.number), place)
     shown = {place.shown for place in unique.values() if place.shown is not None}
     positions = lines.positions(code, shown)
+    jumps = names.ways(body) if any(place.callee >= 0 for place in unique.values()) else []
     return [
         Site(
             place.kind,
@@ -107,7 +108,7 @@ def described(body: Body, places: list[Place]) -> list[Site]:
             place.number,
             *(lines.NOWHERE if place.shown is None else positions[place.shown]),
             place.implicit,
-            names.dotted(body, place.callee),
+            names.dotted(body, place.callee, place.unit, jumps),
         )
         for place in unique.values()
     ]

@@ -107,13 +107,18 @@ class Patch:
             The new patch; it covers nothing if this one is not active.
 
         Raises:
-            RecompyleError: as `apply`; then this one stays.
+            ValueError, TypeError, RecompyleError: as `apply`; then this one stays.
         """
+        if not passes:
+            raise ValueError("exchange() needs at least one pass")
+        in_order(passes)
         other = Patch(passes)
         with locked():
             mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]
             _change(mine, lambda function, layers: tuple(_with_patch(layer, self, other) for layer in layers))
-            other._functions, other._future, other._original = self._functions, self._future, self._original
+            kept = set(map(id, mine))
+            other._functions = [ref for ref in self._functions if id(ref()) in kept]
+            other._future, other._original = self._future, self._original
         return other
 
     def _candidates(self) -> list[FunctionType]:

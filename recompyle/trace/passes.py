@@ -59,7 +59,7 @@ class TraceStatements(Renewable):
     def end(self, at: Any) -> None:
         text = at.between((at.node.lineno, 0), (at.node.end_lineno, at.node.end_col_offset))
         lines = tuple(at.data.lines)
-        listing = Listing(at.function, at.file, at.node.lineno, tuple(text.splitlines()), lines)
+        listing = Listing(at.function, at.file, at.node.lineno, tuple(text.split("\n")), lines)
         at.data.statements.fill(listing, [each.names for each in lines], at.data.cases)
 
     # -- statements

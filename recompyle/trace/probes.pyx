@@ -5,7 +5,7 @@ has finished: it is counted and, the first few times, its variables are read. On
 costs a load, a slot call, a comparison of frames and a counter. Activations of functions inside the target belong to
 the call of the target that they run in.
 
-All state belongs to the `Tracer` of one `tracefunc`, none to the process: any number of them do not see each other.
+All that is recorded belongs to the `Tracer` of one `tracefunc`: any number of them do not see each other.
 """
 
 cimport cython
@@ -253,23 +253,24 @@ cdef class Tracer:
                     self.pass_by(frame, statements)
                     return
                 if self.stack is not None:
-                    trace.stack = self.quietly(self.stack)
+                    self.note_stack(trace)
             made = self.add(frame, trace)
             if made != NULL:
                 made.current = first
         except Exception:
             pass  # out of memory: the call is not recorded
 
-    cdef quietly(self, call):
-        """Call what is none of the program's doing."""
+    cdef void note_stack(self, _Trace trace) noexcept:
         cdef object thread = get_ident()
-        cdef bint outermost = thread not in _sampling
         _sampling.add(thread)
         try:
-            return call()
+            trace.stack = self.stack()
+        except KeyboardInterrupt:
+            _thread.interrupt_main()  # as in `sample`
+        except BaseException:
+            pass  # out of memory: the call is recorded without it
         finally:
-            if outermost:
-                _sampling.discard(thread)
+            _sampling.discard(thread)
 
     cdef Activation *outer(self, const void *frame, Statements statements) noexcept:
         """The activation of the same function that a frame is, or runs in."""
@@ -344,7 +345,7 @@ cdef class Tracer:
         except NameError:
             return "NameError", "<unavailable>"
         try:
-            text = repr(value)
+            text = str.__str__(repr(value))  # may be of a subclass, whose methods are the program's
         except KeyboardInterrupt:
             raise
         except BaseException as error:

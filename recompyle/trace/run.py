@@ -146,9 +146,10 @@ class Tracing:
     def _shown(self, code: CodeType) -> str:
         path = code.co_filename
         if self.folder and os.path.isabs(path):
-            relative = os.path.relpath(path, self.folder)
-            if not relative.startswith(os.pardir):
-                return relative
+            with suppress(ValueError):  # Windows: another drive
+                relative = os.path.relpath(path, self.folder)
+                if not relative.startswith(os.pardir):
+                    return relative
         return path
 
 

@@ -107,7 +107,7 @@ def _header_end(node: Any, at: Any) -> _Place:
     decorators = getattr(body, "decorator_list", None)
     first = (decorators[0] if decorators else body).lineno, (decorators[0] if decorators else body).col_offset
     line, column = last
-    for text in at.between(last, first).splitlines():
+    for text in at.between(last, first).split("\n"):
         code = text.partition("#")[0].encode()
         colon = code.find(b":")
         if colon >= 0:

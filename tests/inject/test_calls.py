@@ -3,12 +3,15 @@
 import ast
 import asyncio
 import contextlib
+import opcode
+import sys
 import types
 
 import pytest
 
 from recompyle import inject
 from recompyle.errors import NotRewritable
+from recompyle.inject import facts
 
 from .test_stdlib import LIBRARY, SAMPLE, codes
 
@@ -191,6 +194,24 @@ def written_calls(path):
     return ends, perhaps
 
 
+def written_names(path):
+    """The ends of all calls to the dotted names that are called there; private names as they are compiled."""
+    found = {}
+    work = [(ast.parse(path.read_bytes()), "")]
+    while work:
+        node, owner = work.pop()
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            mangled = f"_{owner.lstrip('_')}__"
+            name = ".".join(
+                mangled + part[2:] if part[:2] == "__" and part[-2:] != "__" else part for part in name.split(".")
+            )
+            found.setdefault((node.end_lineno, node.end_col_offset), set()).add(name)
+        owner = node.name if isinstance(node, ast.ClassDef) else owner
+        work += [(each, owner) for each in ast.iter_child_nodes(node)]
+    return found
+
+
 def is_named(node, name):
     return isinstance(node, ast.Name) and node.id == name
 
@@ -208,3 +229,57 @@ def test_the_parser_agrees(name):
     }
     assert shown - written == set()
     assert written - shown - perhaps == set()
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_names_are_those_that_are_called(name):
+    path = LIBRARY / f"{name}.py"
+    written = written_names(path)
+    named = [
+        (site.name, written[site.end_line, site.end_column])
+        for code in codes(path)
+        for site in inject.sites(code)
+        if site.kind == "call" and site.name is not None and (site.end_line, site.end_column) in written
+    ]
+    assert named and [each for each in named if each[0] not in each[1]] == []
+
+
+def test_one_of_several_has_no_name():
+    def several(a, b, c):
+        (a or b)(c)
+        (a or b.c).d(c)
+        (a and b).d.e()
+
+    def one(a, b, c):
+        a(b or c)
+        a.b.c(b if c else a, [each for each in b if each])
+        (a or b)[a.b(c)]
+
+    assert [site.name for site in inject.sites(several.__code__) if site.kind == "call"] == [None] * 3
+    assert {site.name for site in inject.sites(one.__code__) if site.kind == "call"} == {"a", "a.b.c", "a.b"}
+
+
+JUNK = ["SWAP", "COPY", "UNPACK_SEQUENCE", "CALL", "LOAD_GLOBAL", "LOAD_FAST"]
+if sys.version_info < (3, 14):  # later versions may look at the constants when they make a code object
+    JUNK.append("LOAD_CONST")
+
+
+@pytest.mark.parametrize("operation", JUNK)
+def test_what_never_runs_may_be_anything(operation):
+    """Obfuscators put such things behind a return; the arguments are as large as they can be."""
+
+    def function(items):
+        return len(items)
+
+    number, call = opcode.opmap[operation], opcode.opmap["CALL"]
+    junk = bytes((opcode.opmap["EXTENDED_ARG"], 127, *(opcode.opmap["EXTENDED_ARG"], 255) * 2, number, 255))
+    junk += b"\0\0" * facts.CACHES[number] + bytes((opcode.opmap["PUSH_NULL"], 0)) * (not facts.NULL_FIRST)
+    junk += bytes((call, 0)) + b"\0\0" * facts.CACHES[call]
+    junk += bytes((opcode.opmap["MAKE_FUNCTION"], 0, opcode.opmap["RETURN_VALUE"], 0))
+    code = function.__code__
+    silent = b"".join(bytes((0x80 | 15 << 3,)) for _ in range(len(junk) // 2))
+    strange = code.replace(co_code=code.co_code + junk, co_linetable=code.co_linetable + silent)
+    assert next(site.name for site in inject.sites(strange) if site.kind == "call") == "len"
+    log = []
+    function.__code__ = inject.write(strange, [inject.Edit("call", Log("call", log), index=0)])
+    assert (function([1, 2]), log) == (2, ["call"])

@@ -164,6 +164,21 @@ def test_garbled_tables_end_as_in_the_plain_writer(seed):
     assert agreed
 
 
+@pytest.mark.parametrize("first", [0xE8, 0xF0])
+@pytest.mark.parametrize("rest", [b"", b"\x40", b"\x7f\x41"])
+def test_entries_that_are_cut_short(first, rest):
+    """A step in lines without an end: no writer reads beyond it."""
+    units = len(loop.__code__.co_code) // 2
+    pieces = [bytes((first | min(8, units - at) - 1, *rest)) for at in range(0, units, 8)]
+    code = loop.__code__.replace(co_linetable=b"".join(pieces))
+    for kind in ("entry", "return", "call"):
+        edits = [inject.Edit(kind, Probe())]
+        assert _refuses(code, edits)
+        with pytest.raises(NotRewritable) as raised:
+            plain.write(code, edits)
+        assert raised.value.slug == "location_table"
+
+
 def _refuses(code, edits):
     try:
         return _fast.write(code, edits) is None

@@ -126,6 +126,21 @@ def test_closures_of_one_code_share_what_was_written():
     assert first.__code__ is second.__code__
 
 
+def test_hooks_are_told_apart_by_the_text_of_their_argument():
+    """Not by its address: a code object may hold an equal string, and the address soon be that of another."""
+
+    def factory(n):
+        return lambda: n
+
+    first, second, third = factory(1), factory(2), factory(3)
+    seen = []
+    hook = seen.append
+    edits = [inject.Edit("entry", hook, "hook", argument="".join(("na", each))) for each in ("me", "me", "ve")]
+    with recompyle.apply(first, edits[0]), recompyle.apply(second, edits[1]), recompyle.apply(third, edits[2]):
+        assert first.__code__ is second.__code__ is not third.__code__
+        assert (first(), second(), third(), seen) == (1, 2, 3, ["name", "name", "nave"])
+
+
 def test_closures_to_come():
     global _factory
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from marks import Mark, Refuse
 
-from recompyle import NotRewritable, apply
+from recompyle import NotRewritable, apply, restore
 from recompyle.patch import registry
 
 
@@ -84,3 +84,21 @@ def test_what_is_restored_is_not_exchanged():
     other = patch.exchange(mark := Mark())
     f()
     assert (other.state, mark.log, f.__code__ is original) == ("restored", [], True)
+    assert other.functions == []
+
+
+def test_what_was_restored_in_part_is_exchanged_in_part():
+    one, two = json.decoder.JSONDecoder.decode, json.decoder.JSONDecoder.raw_decode
+    with apply(json.decoder.JSONDecoder, Mark()) as patch:
+        restore(one)
+        with patch.exchange(Mark()) as other:
+            assert two in other.functions and one not in other.functions
+
+
+def test_what_is_no_pass_is_refused():
+    with apply(f, Mark()) as patch:
+        with pytest.raises(ValueError, match="at least one pass"):
+            patch.exchange()
+        assert patch.active
+    with pytest.raises(TypeError):
+        patch.exchange(object())

@@ -6,6 +6,7 @@ import functools
 import gc
 import json.decoder
 import linecache
+import os
 import re
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from recompyle import SourceNotFound, shallow_call_profiler, tracefunc
 from recompyle.rewrite import engine
 from recompyle.trace.passes import TraceStatements
 from recompyle.trace.probes import Tracer
+from recompyle.trace.run import Tracing
 
 
 def lines_of(results, call=0):
@@ -662,6 +664,70 @@ def test_interleaved_coroutines_and_generators():
     results = tracefunc(in_turns, target_func=pairs)
     assert results.result == [0, 0, 1, 1, 2]
     assert [lines_of(results, i)["yield i"] for i in range(2)] == [2, 3]
+
+
+def test_a_repr_whose_text_is_of_a_class_of_its_own():
+    class Text(str):
+        def __len__(self):
+            raise AssertionError("called")
+
+    class Thing:
+        def __repr__(self):
+            return Text("a thing")
+
+    def use(first, last):
+        return first, last
+
+    samples = tracefunc(use, Thing(), 2)[0][1]["return first, last"][1]
+    assert samples["first"] == [("Thing", "a thing")] and samples["last"] == [("int", "2")]
+    assert type(samples["first"][0][1]) is str
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, MemoryError])
+def test_what_disturbs_the_reading_of_a_stack(monkeypatch, raised):
+    """The call is recorded all the same, and Ctrl-C ends the program."""
+    ended = []
+
+    def work(n):
+        try:
+            for _ in range(n):
+                pass
+        except KeyboardInterrupt:
+            ended.append(n)
+        return n
+
+    def disturbed(self):
+        raise raised
+
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    monkeypatch.setattr(Tracing, "_stack", disturbed)
+    results = tracefunc(lambda: work(3), target_func=work)
+    assert (results.result, results[0][0], unraisable) == (3, "", [])
+    assert lines_of(results)["return n"] == 1
+    assert ended == [3] * (raised is KeyboardInterrupt)
+
+
+def test_paths_on_another_drive_are_shown_as_they_are(monkeypatch):
+    def relpath(path, start):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os.path, "relpath", relpath)
+        results = tracefunc(demo, 3, target_func=demo)
+    assert results[0][0] == f"demo ({__file__}:{first_line(demo)})"
+
+
+def test_form_feeds_end_no_line(tmp_path, monkeypatch):
+    text = "def cell(n):\n    m = n + 1\n\f\n    if (m\f\n        > 0): m += 1\n    return m\n"
+    (tmp_path / "with_form_feeds.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import with_form_feeds
+
+    results = tracefunc(with_form_feeds.cell, 1)
+    assert list(lines_of(results)) == ["m = n + 1", "if (m\f\n        > 0):", "m += 1", "return m"]
+    rows = str(results).split("\n")
+    assert re.fullmatch(r" +1 +return m +m = 3", rows[-1])
 
 
 def test_nothing_is_kept_alive():
