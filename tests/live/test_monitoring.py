@@ -148,6 +148,24 @@ def test_no_free_tool_is_refused_with_the_holders_names(app):
             sys.monitoring.free_tool_id(tool)
 
 
+@has_monitoring
+def test_a_change_of_engine_that_is_refused_changes_nothing(app):
+    original = app.f.__code__
+    handle = live.instrument(f"{app.__name__}:f")
+    for tool in (3, 4):
+        sys.monitoring.use_tool_id(tool, "another")
+    try:
+        with pytest.raises(NotRewritable):
+            on(app, "f")
+    finally:
+        for tool in (3, 4):
+            sys.monitoring.free_tool_id(tool)
+    app.f()
+    assert (handle.state, handle.hits, handle.row()["engine"]) == ("on", 1, "code")
+    handle.restore()
+    assert (handle.state, app.f.__code__ is original) == ("off", True)
+
+
 @pytest.mark.skipif(hasattr(sys, "monitoring"), reason="this Python has it")
 def test_without_monitoring(app):
     with pytest.raises(NotRewritable) as found:
