@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import struct
@@ -272,6 +273,9 @@ DEMO = ("-m", "recompyle", "live", "demo", "--seed", "1")
 class Tmux:
     """A tmux server of its own with one window, in which a command of Python runs.
 
+    The server is nobody's child, and so it looks by itself whether this process is still there: one that was killed
+    ends nothing.
+
     Parameters:
         folder: for its socket.
         arguments: of Python.
@@ -282,11 +286,11 @@ class Tmux:
 
     def __init__(self, folder, *arguments, size=(80, 24), environment=()):
         self._socket = str(Path(folder) / "tmux")
-        command = [
+        self._size = size
+        self._command = [
             "env", "-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES", "PYTHONUTF8=1",
             *(f"{name}={value}" for name, value in dict(environment).items()), sys.executable, "-P", *arguments,
         ]  # fmt: skip
-        self.run("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)
 
     def run(self, *arguments):
         # -f: nobody's settings; -u: UTF-8 whatever the locale is
@@ -294,7 +298,16 @@ class Tmux:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def __enter__(self):
-        self.run("set-option", "-g", "remain-on-exit", "on")
+        width, height = map(str, self._size)
+        both = f"kill -0 {os.getpid()} && kill -0 #{{pid}}"  # this process and the server
+        kill = f"tmux -S {shlex.quote(self._socket)} kill-server"
+        try:
+            self.run("new-session", "-d", "-x", width, "-y", height, *self._command)
+            self.run("run-shell", "-b", f"exec >/dev/null 2>&1; while {both}; do sleep 1; done; {kill}")
+            self.run("set-option", "-g", "remain-on-exit", "on")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
