@@ -154,12 +154,16 @@ class Agent:
 
     def close(self) -> None:
         """Stop listening, and restore what sessions have instrumented, unless it was to be kept; again: nothing."""
-        global _current
         atexit.unregister(self.close)
         self._closing = True
         self._rouse()
         if threading.current_thread() is not self._thread:
             self._thread.join(ENDING)
+        self._resign()
+
+    def _resign(self) -> None:
+        """Let another agent begin, whether this one was closed or has failed."""
+        global _current
         with _starting:
             if _current is self:
                 _current = None
@@ -334,6 +338,7 @@ class Agent:
         self.leases.end_all()
         with self._waking:
             self._close_pipe()
+        self._resign()
 
     def _close_pipe(self) -> None:
         """Close it once: the number of a closed descriptor may be another file's."""

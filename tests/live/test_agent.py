@@ -553,6 +553,15 @@ def test_listening_again_gives_the_same_agent(start):
     assert_well(program)
 
 
+def test_after_a_failure_inside_it_can_begin_again(start):
+    program = start(APP)
+    program.told("import threading; threading.excepthook = lambda error: None")
+    program.told("agent = live.listen()")
+    program.told("agent.post(lambda: 1 / 0) or agent._thread.join()")
+    assert program.told("live.listen() is not agent")
+    assert_well(program)
+
+
 # -- the controlling side against a hostile program
 
 
