@@ -24,7 +24,6 @@ from recompyle.live import cost, peer, place, proto, verbs
 from recompyle.live._guard import note_start
 from recompyle.live.connection import Connection
 from recompyle.live.leases import KEPT, Lease, Leases
-from recompyle.live.registry import Record
 from recompyle.live.source import Local
 from recompyle.live.state import registry, worker
 

@@ -98,7 +98,7 @@ def check_folder(path: str) -> None:
 
 
 def _runtime() -> str | None:
-    """The folder under ``$XDG_RUNTIME_DIR``, which need not be there yet; None without one that is ours alone to fill."""
+    """The folder under ``$XDG_RUNTIME_DIR``, which need not be there yet; None unless only we can write to that."""
     parent = os.environ.get("XDG_RUNTIME_DIR", "")
     with contextlib.suppress(OSError):
         held = os.stat(parent)

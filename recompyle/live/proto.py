@@ -134,10 +134,10 @@ def field(message: Message, name: str, kind: type[T]) -> T:
     if kind is float and type(value) is int and abs(value) < 1 << 53:
         value = float(value)
     is_finite = type(value) is not float or math.isfinite(value)
+    if type(value) is int and abs(value) >= LARGEST:  # what is computed from it would not fit into a float
+        raise BadMessage(f"{name}: the number is too large")
     if type(value) is not kind or not is_finite:
         raise BadMessage(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
-    if type(value) is int and abs(value) >= LARGEST:  # floats could not hold what is computed from it
-        raise BadMessage(f"{name}: the number is too large")
     return value
 
 

@@ -16,6 +16,8 @@ from programs import LIMIT, until
 from recompyle import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.client import Client, greeting, place_of
+from recompyle.live.connection import Connection
+from recompyle.live.leases import Lease
 from recompyle.live.place import Place
 
 NOBODY = 65534
@@ -313,6 +315,27 @@ def test_nothing_is_imported_unless_the_program_allows_it(start):
 
 
 # -- how much
+
+
+def test_a_process_that_ended_cannot_be_spoken_for_ever():
+    """A child of it holds the socket, and sends a line without end."""
+
+    class Endless(socket.socket):
+        calls = 0
+
+        def recv(self, size):
+            self.calls += 1
+            assert self.calls < 10_000
+            return b"x" * size
+
+    one, other = socket.socketpair()
+    with one, other, Endless(fileno=os.dup(one.fileno())) as sock:
+        connection = Connection(sock, lambda connection, message: None)
+        connection.lease = Lease(connection)
+        connection.drain()
+        assert connection.closed
+        if connection.process is not None:
+            os.close(connection.process)
 
 
 def test_a_flood_closes_who_sends_it(start):
