@@ -6,6 +6,7 @@ import pytest
 
 import recompyle
 from recompyle import NotRewritable, live
+from recompyle.live._guard import Events
 
 has_monitoring = pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="sys.monitoring came with 3.12")
 
@@ -146,6 +147,14 @@ def test_no_free_tool_is_refused_with_the_holders_names(app):
     finally:
         for tool in (3, 4):
             sys.monitoring.free_tool_id(tool)
+
+
+def test_a_signal_while_code_is_looked_up_is_not_lost():
+    def interrupt(code):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Events(interrupt)(interrupt.__code__, 0)
 
 
 @has_monitoring
