@@ -44,7 +44,6 @@ INNER = {
     "Agent.note_start",
     "Agent.post",
     "Agent.report",
-    "Agent.restore_after",
     "Agent.watch_cost",
     "Client.__init__",
     "Client.greet",

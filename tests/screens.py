@@ -1,4 +1,4 @@
-"""Programs to watch that do as they are told, and terminals to watch them on."""
+"""Terminals to watch programs on."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import struct
@@ -14,92 +15,13 @@ import subprocess
 import sys
 import termios
 import time
-from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 
-from recompyle.errors import NotRewritable
+from scripted import Scripted
+
 from recompyle.live.session import Session
 
 LIMIT = 60.0  # seconds after which a wait is given up: ends a hang, proves nothing
-
-
-def row(path, **changes):
-    """A row as of the format, of a function that is off."""
-    base = {
-        "path": path, "aliases": [], "kind": "function", "flavor": "plain", "owner": path.split(":")[0],
-        "file": "/app/x.py", "line": 1, "state": "off", "mode": None, "calls": None, "hits": 0, "rate": None,
-        "last_hit_ms": None, "in_flight": 0, "slot": None, "engine": "code", "notes": [], "error": None,
-    }  # fmt: skip
-    return {**base, **changes}
-
-
-def answer(function, *arguments):
-    """A future that is done."""
-    future = Future()
-    try:
-        future.set_result(function(*arguments))
-    except Exception as error:
-        future.set_exception(error)
-    return future
-
-
-class Scripted:
-    """A source of which a test says what it holds; orders are carried out at once.
-
-    Attributes:
-        held: rows by path.
-        orders: what was ordered, as tuples.
-        polls: how often it was asked.
-        gone: from now on polls fail.
-    """
-
-    pid, python, started = 4711, "3.13.0", 1.0
-
-    def __init__(self, rows):
-        self.held = {each["path"]: each for each in rows}
-        self.orders, self.polls, self.gone, self.kept = [], 0, False, None
-        self.report = None
-
-    def poll(self):
-        self.polls += 1
-        if self.gone:
-            raise ConnectionError("process 4711 is gone")
-        return [dict(each) for each in self.held.values()]
-
-    def rows(self, pattern="*"):
-        return self.poll()
-
-    def instrument(self, path, mode="counter"):
-        self.orders.append(("instrument", path, mode))
-        return answer(self._turn, path, "on", mode)
-
-    def restore(self, path):
-        self.orders.append(("restore", path))
-        return answer(self._turn, path, "off", None)
-
-    def _turn(self, path, state, mode):
-        if path not in self.held:
-            raise NotRewritable(f"{path} is not there", "not_found")
-        self.held[path].update(state=state, mode=mode)
-        return dict(self.held[path])
-
-    def restore_all(self):
-        self.orders.append(("restore_all",))
-        on = [path for path, each in self.held.items() if each["state"] == "on"]
-        return answer(lambda: [self._turn(path, "off", None) for path in on])
-
-    def details(self, path):
-        self.orders.append(("details", path))
-        return answer(lambda: {"row": dict(self.held[path]), "before": "  1  RESUME", "after": "  1  RESUME\n     NOP"})
-
-    def profile(self, path, limit_ms, report):
-        self.orders.append(("profile", path, limit_ms))
-        self.report = report
-        return answer(lambda: partial(self.orders.append, ("end", path)))
-
-    def close(self, keep=False):
-        self.kept = keep
 
 
 class Screen:
@@ -272,6 +194,9 @@ DEMO = ("-m", "recompyle", "live", "demo", "--seed", "1")
 class Tmux:
     """A tmux server of its own with one window, in which a command of Python runs.
 
+    The server is nobody's child, and so it looks by itself whether this process is still there: one that was killed
+    ends nothing.
+
     Parameters:
         folder: for its socket.
         arguments: of Python.
@@ -282,11 +207,11 @@ class Tmux:
 
     def __init__(self, folder, *arguments, size=(80, 24), environment=()):
         self._socket = str(Path(folder) / "tmux")
-        command = [
+        self._size = size
+        self._command = [
             "env", "-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES", "PYTHONUTF8=1",
             *(f"{name}={value}" for name, value in dict(environment).items()), sys.executable, "-P", *arguments,
         ]  # fmt: skip
-        self.run("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)
 
     def run(self, *arguments):
         # -f: nobody's settings; -u: UTF-8 whatever the locale is
@@ -294,7 +219,16 @@ class Tmux:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def __enter__(self):
-        self.run("set-option", "-g", "remain-on-exit", "on")
+        width, height = map(str, self._size)
+        both = f"kill -0 {os.getpid()} && kill -0 #{{pid}}"  # this process and the server
+        kill = f"tmux -S {shlex.quote(self._socket)} kill-server"
+        try:
+            self.run("new-session", "-d", "-x", width, "-y", height, *self._command)
+            self.run("run-shell", "-b", f"exec >/dev/null 2>&1; while {both}; do sleep 1; done; {kill}")
+            self.run("set-option", "-g", "remain-on-exit", "on")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

@@ -5,6 +5,7 @@ shown in one line.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -40,3 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"recompyle: {error}", file=sys.stderr)
         return error.code
+    except BrokenPipeError:
+        # Whoever read the output has had enough, as of `| head`. What is still held would fail once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

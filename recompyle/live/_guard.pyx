@@ -214,12 +214,12 @@ cdef object _probe_of(Events events, PyObject* code):
     return <object>found if found != NULL else events.missed(<object>code)
 
 
-cdef PyObject* _start(PyObject* self, PyObject** args, size_t nargsf, PyObject* names) noexcept:
+cdef PyObject* _start(PyObject* self, PyObject** args, size_t nargsf, PyObject* names) except? NULL:
     cdef object probe
     cdef PyObject* argument
     try:
         probe = _probe_of(<Events>self, args[0])
-    except BaseException:  # at the limit of recursion: one count is lost, and nothing reaches the program
+    except Exception:  # at the limit of recursion: one count is lost, and nothing reaches the program but signals
         probe = None
     if type(probe) is Guard:
         argument = <PyObject*>(<Guard>probe).label

@@ -24,7 +24,6 @@ from recompyle.live import cost, peer, place, proto, verbs
 from recompyle.live._guard import note_start
 from recompyle.live.connection import Connection
 from recompyle.live.leases import KEPT, Lease, Leases
-from recompyle.live.registry import Record
 from recompyle.live.source import Local
 from recompyle.live.state import registry, worker
 
@@ -33,6 +32,7 @@ __all__ = ["Agent", "current", "listen"]
 BACKLOG = 16
 REPORTS = 200  # slow calls that nobody has fetched
 ENDING = 5.0  # seconds that closing waits for the thread
+PAUSE = 1.0  # seconds without new clients when the program has no descriptor left
 
 _starting = threading.Lock()
 _current: "Agent | None" = None
@@ -122,6 +122,7 @@ class Agent:
         self._waking = threading.RLock()
         self._watch = cost.Watch(self.options["cap"])
         self._watch_at: float | None = None
+        self._accepts_at: float | None = None  # None: it accepts clients now
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="recompyle live agent", daemon=True)
         self._thread.start()
@@ -129,9 +130,7 @@ class Agent:
     def _write_token(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(
-                self._place.token
-            )  # of a process that had our number and start, before the system was started anew
+            os.unlink(self._place.token)  # of a process that had our number and start, before the system's last start
         with open(os.open(self._place.token, flags, 0o600), "w", encoding="ascii") as file:
             file.write(self.token)
 
@@ -154,12 +153,16 @@ class Agent:
 
     def close(self) -> None:
         """Stop listening, and restore what sessions have instrumented, unless it was to be kept; again: nothing."""
-        global _current
         atexit.unregister(self.close)
         self._closing = True
         self._rouse()
         if threading.current_thread() is not self._thread:
             self._thread.join(ENDING)
+        self._resign()
+
+    def _resign(self) -> None:
+        """Let another agent begin, whether this one was closed or has failed."""
+        global _current
         with _starting:
             if _current is self:
                 _current = None
@@ -189,7 +192,7 @@ class Agent:
         note_start(self._place.start)
 
     def _rouse(self) -> None:
-        # Locked, because the number of a closed descriptor may be another file's.
+        # Locked, because it may be closed just now.
         with self._waking, contextlib.suppress(OSError):  # full: it is awake anyway; -1: it has ended
             os.write(self._wake, b"\0")
 
@@ -201,10 +204,6 @@ class Agent:
             if other.lease is not None and other.lease.id == wanted:  # it has come back before its end was noticed
                 other.lease, other.closed = None, True
         connection.lease = self.leases.begin(connection, wanted)
-
-    def restore_after(self, seconds: float, record: Record, holder: str) -> None:
-        """Restore a record some time from now, if this one still holds it."""
-        self.leases.after(seconds, lambda: registry.restore(record, holder))
 
     def watch_cost(self) -> None:
         """Something was instrumented: look once a second what it costs."""
@@ -225,7 +224,7 @@ class Agent:
 
     def _timeout(self) -> float | None:
         """Milliseconds until something is due; None: nothing is."""
-        times = [self.leases.next_deadline(), self._watch_at]
+        times = [self.leases.next_deadline(), self._watch_at, self._accepts_at]
         for each in self._connections.values():
             times.append(each.hello_by if each.lease is None else None)
             times.append(each.view.due if each.view is not None and each.view.every else None)
@@ -249,7 +248,11 @@ class Agent:
     def _accept(self, poller: "select.poll") -> None:
         try:
             sock, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptor left
+        except (BlockingIOError, ConnectionAbortedError):  # gone again
+            return
+        except OSError:  # such as no descriptor left: the listener stays ready, so do not look at it for a while
+            poller.unregister(self._listener)
+            self._accepts_at = time.monotonic() + PAUSE
             return
         _, user = peer.pid_and_user(sock)
         if user != os.geteuid() and not (user == 0 and self.options["allow_root"]):
@@ -275,6 +278,9 @@ class Agent:
             if lease.connection is not None:
                 lease.connection.offer(event)
         now = time.monotonic()
+        if self._accepts_at is not None and now >= self._accepts_at:
+            self._accepts_at = None
+            poller.register(self._listener, select.POLLIN)
         for act in self.leases.due(now):
             worker.submit(act)
         self._look_at_cost(now)
@@ -330,9 +336,15 @@ class Agent:
         self._place.remove()
         self.leases.end_all()
         with self._waking:
-            os.close(self._wake)
-            self._wake = -1
-        os.close(self._awake)
+            self._close_pipe()
+        self._resign()
+
+    def _close_pipe(self) -> None:
+        """Close it once: the number of a closed descriptor may be another file's."""
+        for descriptor in (self._wake, self._awake):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._wake = self._awake = -1
 
     # -- forked children
 
@@ -342,22 +354,20 @@ class Agent:
         for connection in set(self._connections.values()):
             self._shut(connection)
         self._listener.close()
-        os.close(self._wake)
-        os.close(self._awake)
+        self._close_pipe()
         atexit.unregister(self.close)
-        before, self.leases = self.leases, Leases(registry)
         _current = None
         listens = bool(self.options["in_children"])
-        for lease in before.sessions():
-            before.end(lease, keep=listens)
+        for lease in self.leases.sessions():
+            self.leases.end(lease, keep=listens)
         if listens:
             with contextlib.suppress(RecompyleError, OSError):
                 self._open()
                 atexit.register(self.close)
                 _current = self
         else:
-            self._waking, self._wake = threading.RLock(), -1
-            before.release(KEPT)
+            self._waking = threading.RLock()
+            self.leases.release(KEPT)
 
 
 def _after_fork() -> None:

@@ -63,6 +63,11 @@ def attach(
     package = os.path.dirname(os.path.dirname(os.path.abspath(recompyle.__file__)))
     _write(path, boot.script(package, folder, {"allow_import": allow_import, "cap": cap}))
     try:
+        _send(pid, path)
+    except Unreachable:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    try:
         answer = _await(pid, path, os.path.join(folder, boot.ANSWER), timeout, say)
     except BaseException:
         # The program may still come to it, and would complain of a script that is missing: it gets an empty one.
@@ -141,9 +146,8 @@ def _send(pid: int, path: str) -> None:
 
 
 def _await(pid: int, path: str, answer: str, timeout: float, say: Callable[[str], None] | None) -> dict[str, Any]:
-    """Send the script, and wait for its answer."""
+    """Wait for the script's answer."""
     began = time.monotonic()
-    _send(pid, path)
     again = said = False
     while not os.path.exists(answer):
         taken = time.monotonic() - began

@@ -12,7 +12,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any
@@ -27,6 +27,7 @@ from recompyle.live.source import Details
 __all__ = ["Client", "Page", "connect", "greeting", "place_of"]
 
 TIMEOUT = 30.0  # seconds for one answer
+DESCRIPTORS = 4  # that came with answers and nobody has taken yet
 SEAL_SHRINK = 0x2
 GET_SEALS = 1034
 
@@ -296,7 +297,7 @@ class Client:
                 if self._sock.fileno() not in ready:  # its process has ended, but somebody holds the socket
                     return
                 data, descriptors, _, _ = socket.recv_fds(self._sock, 65536, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
-                self._descriptors += descriptors
+                self._keep(descriptors)
                 if not data:
                     return
                 for line in lines.feed(data):
@@ -313,6 +314,13 @@ class Client:
             self._ended()
             for future in waiting.values():
                 future.set_exception(Unreachable(text))
+
+    def _keep(self, descriptors: Iterable[int]) -> None:
+        """Keep what came for whoever has asked for it; not more than are ever asked for at once."""
+        with self._lock:
+            self._descriptors += descriptors
+            while len(self._descriptors) > DESCRIPTORS:
+                os.close(self._descriptors.pop(0))
 
     def _ended(self) -> None:
         self._sock.close()
@@ -560,6 +568,7 @@ def pairs(message: Message, name: str) -> list[tuple[str, int]]:
             or len(each) != 2
             or type(each[0]) is not str
             or type(each[1]) not in (int, type(None))
+            or abs(each[1] or 0) >= proto.LARGEST
         ):
             raise BadMessage(f"{name}: expected pairs of path and number")
     return [(path, count) for path, count in pairs]

@@ -13,6 +13,7 @@ from recompyle.live.proto import BadMessage, Lines, Message
 __all__ = ["Connection"]
 
 CHUNK = 65536
+LEFT = 256  # chunks; more than a socket holds
 
 
 class Connection:
@@ -71,9 +72,10 @@ class Connection:
         return not self.closed
 
     def drain(self) -> None:
-        """Take in everything that a process which has ended left behind."""
-        while self.receive():
-            pass
+        """Take in what a process that has ended left behind, but not all that others may send who hold its socket."""
+        for _ in range(LEFT):
+            if not self.receive():
+                break
         self.closed = True
 
     def _take(self, line: bytes | None) -> None:

@@ -1,13 +1,15 @@
 """Who holds what was instrumented over the socket, and until when.
 
 Instrumentation belongs to a session. When the session's connection ends it is restored a little later, so that the
-session may come back; what was asked to be kept stays. All methods but `Leases.instrument` are for the agent's thread.
+session may come back; what was asked to be kept stays. The agent's thread and the worker use this at the same time, so
+tables are copied before they are gone through.
 """
 
 import contextlib
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from recompyle.errors import NotRewritable, RecompyleError
@@ -48,7 +50,7 @@ class Leases:
     def __init__(self, registry: Registry):
         self._registry = registry
         self._leases: dict[str, Lease] = {}
-        self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._limits: dict[tuple[Record, str], float] = {}  # when a holder is to let go of a record
 
     # -- sessions
 
@@ -77,10 +79,14 @@ class Leases:
             with contextlib.suppress(RecompyleError):
                 stop()
         lease.profiles.clear()
-        if keep:
-            self.hand_over(lease.id, KEPT)
-        else:
+        limits = {key: self._limits.pop(key, None) for key in list(self._limits) if key[1] == lease.id}
+        if not keep:
             self.release(lease.id)
+            return
+        self.hand_over(lease.id, KEPT)
+        for (record, _), when in limits.items():  # what was to last for some time is not kept for longer
+            if when is not None:
+                self._limits[record, KEPT] = when
 
     def release(self, holder: str) -> None:
         """Restore what only this one holds; what an audit hook forbids stays."""
@@ -96,7 +102,7 @@ class Leases:
 
     def end_all(self) -> None:
         """The agent ends, and with it every session."""
-        self._timers.clear()
+        self._limits.clear()
         for lease in list(self._leases.values()):
             self.end(lease)
 
@@ -106,13 +112,14 @@ class Leases:
         """The records that sessions hold, ended ones that keep included."""
         return [record for record in self._registry.records() if record.holders - {PROGRAM}]
 
-    def instrument(self, lease: Lease, path: str, keep: bool, **how: Any) -> Record:
+    def instrument(self, lease: Lease, path: str, keep: bool, seconds: float | None = None, **how: Any) -> Record:
         """Instrument a function for a session.
 
         Parameters:
             lease: the session.
             path: the function.
             keep: leave it in place when the session ends.
+            seconds: restore it after so long; None: not before that. Either replaces what was said before.
             how: as for `Registry.instrument`.
 
         Raises:
@@ -123,13 +130,18 @@ class Leases:
             raise NotRewritable(f"at most {proto.PROBES} functions can be instrumented over the socket", "limit")
         holder = KEPT if keep else lease.id
         record = self._registry.instrument(path, holder=holder, **how)
+        if seconds is None:
+            self._limits.pop((record, holder), None)
+        else:
+            self._limits[record, holder] = time.monotonic() + seconds
         if lease.over:  # while this waited for its turn
+            self._limits.pop((record, holder), None)
             self._registry.restore(record, holder)
         return record
 
     def restore(self, lease: Lease, record: Record) -> None:
         """Restore what a session asks for; while other sessions hold it, they keep it."""
-        others = any(each in self._leases and each != lease.id for each in record.holders if isinstance(each, str))
+        others = any(each in self._leases and each != lease.id for each in list(record.holders))
         self._registry.restore(record, lease.id if others else None)
 
     def let_go(self, record: Record) -> None:
@@ -140,24 +152,21 @@ class Leases:
 
     # -- time
 
-    def after(self, seconds: float, act: Callable[[], None]) -> None:
-        """Do something later."""
-        self._timers.append((time.monotonic() + seconds, act))
-
     def next_deadline(self) -> float | None:
         """When something is to be done; None if nothing is."""
-        times = [when for when, _ in self._timers]
-        times += [lease.expires for lease in self._leases.values() if lease.expires is not None]
-        return min(times, default=None)
+        times = [*self._limits.values(), *(lease.expires for lease in self.sessions())]
+        return min((each for each in times if each is not None), default=None)
 
     def due(self, now: float) -> list[Callable[[], None]]:
         """What is to be done now."""
-        acts = [act for when, act in self._timers if when <= now]
-        self._timers = [each for each in self._timers if each[0] > now]
-        for lease in list(self._leases.values()):
+        acts: list[Callable[[], None]] = []
+        for key, when in list(self._limits.items()):
+            if when <= now and self._limits.pop(key, None) is not None:
+                acts.append(partial(self._registry.restore, *key))
+        for lease in self.sessions():
             if lease.expires is not None and lease.expires <= now:
-                del self._leases[lease.id]
-                acts.append(lambda lease=lease: self.end(lease))  # type: ignore[misc]
+                self._leases.pop(lease.id, None)
+                acts.append(partial(self.end, lease))
         return acts
 
     def sessions(self) -> list[Lease]:

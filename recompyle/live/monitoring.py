@@ -12,7 +12,7 @@ from recompyle.errors import NotRewritable
 from recompyle.live._guard import Events, Guard, Hits
 from recompyle.rewrite import origin
 
-__all__ = ["Watched"]
+__all__ = ["Watched", "check_usable"]
 
 TOOLS = (3, 4)  # the others are known as debugger, coverage, profiler and optimizer
 NAME = "recompyle.live"
@@ -76,15 +76,22 @@ class _Tool:
         if not self._events.probes:
             self._release()
 
+    def number(self) -> int:
+        """The tool id that is held, or could be."""
+        if self._id is not None:
+            return self._id
+        if _monitoring is None:
+            raise NotRewritable("sys.monitoring came with Python 3.12", "no_monitoring")
+        free = [each for each in TOOLS if _monitoring.get_tool(each) is None]
+        if not free:
+            holders = " and ".join(repr(_monitoring.get_tool(each)) for each in TOOLS)
+            raise NotRewritable(f"the tool ids {TOOLS[0]} and {TOOLS[1]} are held by {holders}", "no_monitoring")
+        return free[0]
+
     def _claim(self) -> None:
         if self._id is not None:
             return
-        if _monitoring is None:
-            raise NotRewritable("sys.monitoring came with Python 3.12", "no_monitoring")
-        self._id = next((each for each in TOOLS if _monitoring.get_tool(each) is None), None)
-        if self._id is None:
-            holders = " and ".join(repr(_monitoring.get_tool(each)) for each in TOOLS)
-            raise NotRewritable(f"the tool ids {TOOLS[0]} and {TOOLS[1]} are held by {holders}", "no_monitoring")
+        self._id = self.number()
         _monitoring.use_tool_id(self._id, NAME)
         _monitoring.register_callback(self._id, _monitoring.events.PY_START, self._events)
 
@@ -107,3 +114,12 @@ class _Tool:
 
 
 _tool = _Tool()
+
+
+def check_usable() -> None:
+    """Make sure that functions can be watched.
+
+    Raises:
+        NotRewritable: as of `Watched`.
+    """
+    _tool.number()

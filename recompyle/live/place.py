@@ -98,10 +98,11 @@ def check_folder(path: str) -> None:
 
 
 def _runtime() -> str | None:
-    """The folder under ``$XDG_RUNTIME_DIR``, which need not be there yet; None without one of our own."""
+    """The folder under ``$XDG_RUNTIME_DIR``, which need not be there yet; None unless only we can write to that."""
     parent = os.environ.get("XDG_RUNTIME_DIR", "")
     with contextlib.suppress(OSError):
-        if os.path.isabs(parent) and os.stat(parent).st_uid == os.geteuid():
+        held = os.stat(parent)
+        if os.path.isabs(parent) and held.st_uid == os.geteuid() and not held.st_mode & 0o022:
             return os.path.join(parent, "recompyle")
     return None
 
@@ -127,6 +128,15 @@ def new() -> Place:
     return place
 
 
+def _ours() -> list[str]:
+    """The paths of all files in the folders of this user that hold sockets."""
+    paths = []
+    for folder in _folders():
+        with contextlib.suppress(OSError):  # its program has ended just now, and removed it
+            paths += [os.path.join(folder, name) for name in os.listdir(folder)]
+    return paths
+
+
 def _folders() -> Iterator[str]:
     """The folders of this user that hold sockets."""
     runtime = _runtime()
@@ -150,8 +160,7 @@ def found() -> list[Place]:
 
     Whether they may be used shows when they are.
     """
-    ours = [os.path.join(folder, name) for folder in _folders() for name in os.listdir(folder)]
-    places = {place: None for path in (*ours, *_bound()) if (place := _of_path(path)) is not None}
+    places = {place: None for path in (*_ours(), *_bound()) if (place := _of_path(path)) is not None}
     return [place for place in places if start_of(place.pid) == place.start]
 
 
@@ -183,12 +192,10 @@ def read_token(place: Place) -> str:
 
 def remove_dead() -> None:
     """Remove what programs of this user have left behind that were killed."""
-    for folder in _folders():
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                place = _of_path(os.path.join(folder, name))
-                if place is not None and start_of(place.pid) != place.start and not _answers(place):
-                    place.remove()
+    for path in _ours():
+        place = _of_path(path)
+        if place is not None and start_of(place.pid) != place.start and not _answers(place):
+            place.remove()
 
 
 def _answers(place: Place) -> bool:

@@ -20,6 +20,7 @@ NAME = "recompyle.live"
 REQUEST_BYTES = 64 * 1024
 ANSWER_BYTES = 2 * 1024 * 1024
 DEPTH = 8
+LARGEST = 1 << 64  # of whole numbers, either way
 CLIENTS = 8
 PROBES = 200
 PAGE = 500  # rows in one answer
@@ -35,8 +36,9 @@ TEXT_LENGTH = 128 * 1024  # of one disassembly
 Message = dict[str, Any]
 T = TypeVar("T")
 
-# Strings are skipped, so that brackets in them do not count.
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Strings are skipped, so that brackets in them do not count. One that has no end is skipped as a whole: to look for its
+# end from each quote in it would take time by the square of its length.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class BadMessage(ValueError):
@@ -126,12 +128,14 @@ def field(message: Message, name: str, kind: type[T]) -> T:
         kind: its type; ``float`` takes whole numbers too.
 
     Raises:
-        BadMessage: it is missing, of another type, or a number that is not finite.
+        BadMessage: it is missing, of another type, or a number that is not finite or takes more than 64 bits.
     """
     value: Any = message.get(name)
     if kind is float and type(value) is int and abs(value) < 1 << 53:
         value = float(value)
     is_finite = type(value) is not float or math.isfinite(value)
+    if type(value) is int and abs(value) >= LARGEST:  # what is computed from it would not fit into a float
+        raise BadMessage(f"{name}: the number is too large")
     if type(value) is not kind or not is_finite:
         raise BadMessage(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
     return value

@@ -20,7 +20,7 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject import Edit
 from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
-from recompyle.live.monitoring import Watched
+from recompyle.live.monitoring import Watched, check_usable
 from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
@@ -348,22 +348,28 @@ class Registry:
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
+        before = record.state
         try:
             if str(target.function.__globals__.get("__name__")).partition(".")[0] == "recompyle":
                 raise NotRewritable(f"{path}: recompyle does not instrument itself", "own_module")
             self._apply(record, record.keep or target.function, wanted)
-        except RecompyleError as refusal:
-            if not record.holders:
-                record.state, record.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
-            raise
         except Exception as error:
-            record.state, record.error = "failed", _failure(error)
+            if record.patch is not None:  # what is in place stays, and can be restored
+                record.state = before
+                raise
+            record.holders.clear()
+            if isinstance(error, RecompyleError):
+                record.state, record.error = "refused", {"slug": error.slug, "text": str(error)}
+            else:
+                record.state, record.error = "failed", _failure(error)
             raise
         return record
 
     def _apply(self, record: Record, function: FunctionType, wanted: dict[str, Any]) -> None:
         mode, hook, created = wanted["mode"], wanted["hook"], wanted["created"]
         if record.shown_state == "on" and record.engine != wanted["engine"] and record.patch is not None:
+            if wanted["engine"] == "monitoring":
+                check_usable()  # before anything is taken out
             self._restore(record, record.patch)
         was_on = record.shown_state == "on"
         if was_on and record.mode == mode and record.created == created:

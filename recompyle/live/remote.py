@@ -1,6 +1,5 @@
 """A session's source in another process: keeps the program's rows, and lets a screen read them without waiting."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -108,49 +107,61 @@ class Remote:
             return
         self._refreshing = True
 
-        def learnt(answer: Message) -> None:
-            self._refreshing = False
-            self._merge(rows_of(answer))
-            self._generation = field(answer, "generation", int)
+        def learnt(rows: list[Row], generation: int) -> None:
+            self._merge(rows)
+            self._generation = generation
 
-        self._quietly(self.client.request("list", instrumented=True), learnt)
+        def ended() -> None:
+            self._refreshing = False
+
+        self._fetch({"instrumented": True}, learnt, ended)
 
     def _scan(self) -> None:
         """Look whether there are other functions by now."""
         self._scanning = True
         began = time.monotonic()
+
+        def ended() -> None:
+            self._plan(began)
+            self._scanning = False
+
+        self._fetch(self._asked, lambda rows, _: self._replace(rows), ended)
+
+    def _fetch(
+        self, asked: dict[str, Any], take: Callable[[list[Row], int], object], ended: Callable[[], object]
+    ) -> None:
+        """Ask for rows, part by part, without waiting.
+
+        Parameters:
+            asked: which.
+            take: called with all of them and the generation that the first part was of; not if one is refused.
+            ended: called in any case.
+        """
         found: list[Row] = []
+        generations: list[int] = []
 
         def ask() -> None:
-            request = self.client.request("list", **self._asked, offset=len(found))
-            self._quietly(request, more)
+            self.client.request("list", **asked, offset=len(found)).add_done_callback(more)
 
-        def more(answer: Message) -> None:
-            new = rows_of(answer)
-            found.extend(new)
-            if new and len(found) < field(answer, "total", int):
-                ask()
-            else:
-                self._replace(found)
-                self._plan(began)
-                self._scanning = False
+        def more(answered: "Future[Message]") -> None:
+            try:
+                answer = answered.result()
+                new = rows_of(answer)
+                found.extend(new)
+                generations.append(field(answer, "generation", int))
+                if new and len(found) < field(answer, "total", int):
+                    ask()
+                    return
+                take(found, generations[0])
+            except (RecompyleError, ValueError):  # another look comes; if there is no program any more, `poll` says why
+                pass
+            ended()
 
         ask()
 
     def _plan(self, began: float) -> None:
         now = time.monotonic()
         self._scan_at = now + max(RESCAN, (now - began) / SHARE)
-
-    @staticmethod
-    def _quietly(request: "Future[Message]", take: Callable[[Message], None]) -> None:
-        """Take an answer in; without one there is none to come, and `poll` says why."""
-
-        def done(answered: "Future[Message]") -> None:
-            if answered.exception() is None:
-                with contextlib.suppress(BadMessage):
-                    take(answered.result())
-
-        request.add_done_callback(done)
 
     def _replace(self, rows: list[Row]) -> None:
         with self._lock:
@@ -180,7 +191,7 @@ class Remote:
                 with self._lock:
                     for name in ("hits", "calls"):
                         for path, number in pairs(event, name):
-                            if path in self._rows:
+                            if path in self._rows and (number is not None or name == "calls"):
                                 self._rows[path][name] = number  # type: ignore[literal-required]
             case "restored_for_cost":
                 self.say(f"{field(event, 'path', str)}: restored, for it cost too much")

@@ -192,12 +192,12 @@ def details_of(path: str) -> Details:
         RecompyleError, LookupError, ValueError: the path leads to no function.
     """
     target = resolve(path)
-    record = state.registry.of(target.function)
+    record = state.registry.known(target.path) if target.kind == "closure" else state.registry.of(target.function)
     if record is None:
         place = Listed(*target[:8], weakref.ref(target.function))
         row = _row_of(place, state.registry.calls_of(target.path))
         return {"row": row, "before": _text(target.function.__code__), "after": None}
-    after = target.function.__code__
+    after = (record.keep or target.function).__code__  # of closures what stands for those that will be made
     before = record.original_code or after
     return {"row": settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
 

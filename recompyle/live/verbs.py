@@ -1,7 +1,6 @@
 """What a client can ask for. There are verbs only: paths and numbers cross the socket, never code or files."""
 
 import hmac
-import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.live import cost, proto, source
 from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
-from recompyle.live.leases import KEPT
 from recompyle.live.proto import BadMessage, Message, field, optional
 from recompyle.live.registry import Record, Row
 from recompyle.live.resolve import Absent
@@ -34,6 +32,7 @@ class View:
         every: seconds between two looks; 0: it does not want any.
         due: when the next look is.
         reads_page: whether it reads the counters by itself.
+        listed: what it has asked for last, of which it gets one part after another.
     """
 
     def __init__(self) -> None:
@@ -192,17 +191,19 @@ def _list(agent: "Agent", connection: Connection, message: Message) -> Callable[
     def work() -> Message:
         generation = page()[1]
         if only_known:
-            view.listed = [registry.row(record) for record in registry.records()]
-        elif offset == 0:
-            view.listed = local.rows(pattern)
+            found = [registry.row(record) for record in registry.records()]
+        else:
+            if offset == 0:
+                view.listed = local.rows(pattern)
+            found = view.listed
         rows: list[Row] = []
         size = 0
-        for row in view.listed[offset : offset + min(limit, proto.PAGE)]:
+        for row in found[offset : offset + min(limit, proto.PAGE)]:
             size += len(proto.encode(dict(row)))
             if size > PAGE_BYTES and rows:
                 break
             rows.append(row)
-        return {"rows": rows, "total": len(view.listed), "generation": generation}
+        return {"rows": rows, "total": len(found), "generation": generation}
 
     return work
 
@@ -222,17 +223,14 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
         raise BadMessage("engine is code or monitoring")
     created = optional(message, "created", bool, False)
     live, keep = optional(message, "live", bool, False), optional(message, "keep", bool, False)
-    seconds = optional(message, "seconds", float, math.inf)
-    if not 0 < seconds <= LONGEST and seconds != math.inf:
+    seconds = None if message.get("seconds") is None else field(message, "seconds", float)
+    if seconds is not None and not 0 < seconds <= LONGEST:
         raise BadMessage("seconds must be positive, and at most a year")
     assert lease is not None
 
     def work() -> Message:
         how = {"mode": mode, "created": created, "live": live, "engine": engine, "allow_import": agent.allow_import}
-        record = agent.leases.instrument(lease, path, keep, **how)
-        if seconds != math.inf:
-            holder = KEPT if keep else lease.id
-            agent.post(lambda: agent.restore_after(seconds, record, holder))
+        record = agent.leases.instrument(lease, path, keep, seconds, **how)
         agent.post(agent.watch_cost)
         return {"row": source.settled_row(record)}
 
@@ -249,8 +247,14 @@ def _restore(agent: "Agent", connection: Connection, message: Message) -> Callab
             if own:
                 return {"rows": [registry.row(each) for each in registry.restore_all(lease.id)]}
             records = [each for each in registry.records() if each.state != "off"]
+            refusals = []
             for record in records:
-                agent.leases.restore(lease, record)
+                try:
+                    agent.leases.restore(lease, record)
+                except RecompyleError as refusal:
+                    refusals.append(refusal)
+            if refusals:
+                raise refusals[0]
             return {"rows": [registry.row(record) for record in records]}
 
         return work_all

@@ -16,6 +16,8 @@ from programs import LIMIT, until
 from recompyle import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.client import Client, greeting, place_of
+from recompyle.live.connection import Connection
+from recompyle.live.leases import Lease
 from recompyle.live.place import Place
 
 NOBODY = 65534
@@ -315,6 +317,27 @@ def test_nothing_is_imported_unless_the_program_allows_it(start):
 # -- how much
 
 
+def test_a_process_that_ended_cannot_be_spoken_for_ever():
+    """A child of it holds the socket, and sends a line without end."""
+
+    class Endless(socket.socket):
+        calls = 0
+
+        def recv(self, size):
+            self.calls += 1
+            assert self.calls < 10_000
+            return b"x" * size
+
+    one, other = socket.socketpair()
+    with one, other, Endless(fileno=os.dup(one.fileno())) as sock:
+        connection = Connection(sock, lambda connection, message: None)
+        connection.lease = Lease(connection)
+        connection.drain()
+        assert connection.closed
+        if connection.process is not None:
+            os.close(connection.process)
+
+
 def test_a_flood_closes_who_sends_it(start):
     program = start(APP)
     client = Raw(program)
@@ -471,6 +494,42 @@ def test_pages_of_a_long_list(start):
 # -- switched off
 
 
+def test_other_lists_do_not_change_the_pages_of_one(start):
+    raw = Raw(start(APP))
+    first = raw.ask("list", limit=1)
+    assert raw.ask("list", instrumented=True)["total"] == 0
+    second = raw.ask("list", limit=1, offset=1)
+    assert first["total"] == second["total"] == 2
+    assert [each["rows"][0]["path"] for each in (first, second)] == ["__main__:total", "__main__:other"]
+
+
+@linux
+def test_without_descriptors_it_waits(start):
+    program = start(APP)
+    program.told("""
+        import os, resource
+        from recompyle.live import agent as module
+        module.PAUSE = 3600
+        agent, calls, held = live.listen(), [], []
+        accept = agent._accept
+        agent._accept = lambda poller: (calls.append(1), accept(poller))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        while len(held) < 64:
+            try:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError:
+                break
+        """)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(LIMIT)
+        sock.connect(place_of(program.pid).socket)
+        until(lambda: program.told("len(calls)"))
+        assert [program.told("len(calls)") for _ in range(20)] == [1] * 20  # it does not try again and again
+        program.told("[os.close(each) for each in held] and None")
+        program.told("setattr(agent, '_accepts_at', 0.0) or agent._rouse()")
+        assert b"recompyle.live" in sock.recv(65536)
+
+
 def test_forbidden_by_the_environment(start):
     program = start(listen=None, RECOMPYLE_LIVE="0")
     assert (
@@ -514,6 +573,15 @@ def test_listening_again_gives_the_same_agent(start):
     assert program.told("live.listen(allow_root=True)").startswith("ValueError: the program listens already")
     assert program.told("live.listen().close(), live.listen(cap=None).path")[1] == program.path
     assert program.told("live.listen(cap=-1)").startswith("ValueError: ")
+    assert_well(program)
+
+
+def test_after_a_failure_inside_it_can_begin_again(start):
+    program = start(APP)
+    program.told("import threading; threading.excepthook = lambda error: None")
+    program.told("agent = live.listen()")
+    program.told("agent.post(lambda: 1 / 0) or agent._thread.join()")
+    assert program.told("live.listen() is not agent")
     assert_well(program)
 
 
@@ -635,5 +703,18 @@ def test_a_page_that_could_shrink_is_not_read(fake):
     client = fake(b'{"id": 2, "ok": true, "slots": 1, "generation": 1}\n', descriptor=descriptor).connect()
     with pytest.raises(proto.BadMessage, match="not sealed"):
         client.page()
+    client.disconnect()
+    os.close(descriptor)
+
+
+@linux
+def test_descriptors_that_nobody_asked_for_are_closed(fake):
+    descriptor = os.memfd_create("page")
+    answers = [b'{"id": %d, "ok": true}\n' % number for number in range(2, 32)]
+    client = fake(*answers, descriptor=descriptor).connect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in answers:
+        client.call("nothing")
+    assert len(os.listdir("/proc/self/fd")) <= before + 4
     client.disconnect()
     os.close(descriptor)

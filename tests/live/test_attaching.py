@@ -71,6 +71,18 @@ def test_no_such_process(runtime, scripts):
     assert list(scripts.iterdir()) == []
 
 
+@linux
+def test_nothing_is_left_if_the_system_forbids_it(idle, scripts, monkeypatch):
+    def forbid(pid, path):
+        raise PermissionError
+
+    monkeypatch.setattr(sys, "remote_exec", forbid, raising=False)
+    with pytest.raises(Unreachable) as refusal:
+        live.attach(idle().pid)
+    assert refusal.value.slug == "not_permitted"
+    assert list(scripts.iterdir()) == []
+
+
 def test_forbidden_by_the_environment(idle, monkeypatch):
     program = idle()
     monkeypatch.setenv("RECOMPYLE_LIVE", "0")

@@ -332,3 +332,14 @@ def test_split_demo_once(runtime):
     snapshot = json.loads(shown.stdout)
     assert len(snapshot["rows"]) >= 100 and sum(row["calls"] or 0 for row in snapshot["rows"]) > 0
     assert shown.returncode == 0
+
+
+def test_whoever_reads_may_stop(start):
+    read, write = os.pipe()
+    os.close(read)
+    listing = subprocess.Popen(
+        command("list", start(APP).pid), stdout=write, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT}
+    )
+    os.close(write)
+    _, said = listing.communicate(timeout=LIMIT)
+    assert (said, listing.returncode) == (b"", 1)

@@ -6,6 +6,7 @@ import pytest
 
 import recompyle
 from recompyle import NotRewritable, live
+from recompyle.live._guard import Events
 
 has_monitoring = pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="sys.monitoring came with 3.12")
 
@@ -146,6 +147,32 @@ def test_no_free_tool_is_refused_with_the_holders_names(app):
     finally:
         for tool in (3, 4):
             sys.monitoring.free_tool_id(tool)
+
+
+def test_a_signal_while_code_is_looked_up_is_not_lost():
+    def interrupt(code):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Events(interrupt)(interrupt.__code__, 0)
+
+
+@has_monitoring
+def test_a_change_of_engine_that_is_refused_changes_nothing(app):
+    original = app.f.__code__
+    handle = live.instrument(f"{app.__name__}:f")
+    for tool in (3, 4):
+        sys.monitoring.use_tool_id(tool, "another")
+    try:
+        with pytest.raises(NotRewritable):
+            on(app, "f")
+    finally:
+        for tool in (3, 4):
+            sys.monitoring.free_tool_id(tool)
+    app.f()
+    assert (handle.state, handle.hits, handle.row()["engine"]) == ("on", 1, "code")
+    handle.restore()
+    assert (handle.state, app.f.__code__ is original) == ("off", True)
 
 
 @pytest.mark.skipif(hasattr(sys, "monitoring"), reason="this Python has it")

@@ -135,6 +135,21 @@ def test_a_socket_of_that_name_elsewhere_is_no_obstacle(start, tmp_path):
         assert place_of(program.pid).socket == program.path
 
 
+def test_a_runtime_folder_that_others_can_fill_is_not_used(runtime):
+    runtime.chmod(0o777)
+    made = place.new()
+    try:
+        assert not made.folder.startswith(str(runtime))
+    finally:
+        made.remove()
+
+
+def test_a_folder_that_vanishes_meanwhile(monkeypatch, tmp_path):
+    monkeypatch.setattr(place, "_folders", lambda: iter([str(tmp_path / "gone")]))
+    place.found()
+    place.remove_dead()
+
+
 def test_no_such_process(runtime):
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass

@@ -98,6 +98,13 @@ def test_brackets_in_strings_do_not_count():
     assert decode(json.dumps(message).encode()) == message
 
 
+def test_a_string_without_end_is_looked_at_once():
+    line = b'"' + b'\\"' * 1000  # each quote could begin a string; a line of the greatest length took seconds
+    assert [found[0] for found in proto._BRACKETS.finditer(line)] == [line]
+    with pytest.raises(BadMessage):
+        decode(b'{"a":' + line)
+
+
 def test_fields_are_of_their_types():
     message = {
         "text": "x",
@@ -118,6 +125,7 @@ def test_fields_are_of_their_types():
         ("number", bool),
         ("number", str),
         ("huge", float),
+        ("huge", int),
         ("inf", float),
         ("missing", str),
     ]:

@@ -16,6 +16,7 @@ import recompyle
 from recompyle import NotRewritable, TargetNotFound, live
 from recompyle.live import state
 from recompyle.live.registry import Row
+from recompyle.live.source import details_of
 
 WAIT = 30  # seconds; ends a hang only
 
@@ -208,6 +209,33 @@ def test_failure_inside_is_told(app, monkeypatch):
     assert (row["state"], row["error"]["text"]) == ("failed", "ZeroDivisionError: division by zero")
     monkeypatch.undo()
     assert live.instrument(path(app, "f")).state == "on"
+
+
+def test_a_change_of_mode_that_fails_changes_nothing(app, monkeypatch):
+    original = app.f.__code__
+    handle = live.instrument(path(app, "f"))
+    monkeypatch.setattr("recompyle.live.registry.edit_for", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        live.instrument(path(app, "f"), mode="hook")
+    app.f()
+    assert (handle.state, handle.mode, handle.hits) == ("on", "counter", 1)
+    handle.restore()
+    assert app.f.__code__ is original
+
+
+def test_foreign_code_that_is_refused_stays_foreign(app, monkeypatch):
+    handle = live.instrument(path(app, "f"))
+    app.f.__code__ = (lambda x=1: -x).__code__
+
+    def refuse(*args):
+        raise recompyle.NotRewritable("not this one", "no")
+
+    monkeypatch.setattr("recompyle.live.registry.edit_for", refuse)
+    with pytest.raises(recompyle.NotRewritable):
+        live.instrument(path(app, "f"))
+    assert handle.state == "foreign"
+    handle.restore()
+    assert handle.state == "off"
 
 
 # -- L3: pending
@@ -434,6 +462,22 @@ def test_closures_made_from_now_on(make):
     handle.restore()
     assert module.outer.__code__ is original
     assert (after(), module.outer(3)(), handle.hits) == (2, 3, 1)
+
+
+def test_details_of_a_closure(make):
+    module = make("""
+        def outer():
+            def inner():
+                pass
+            return inner
+        """)
+    found = path(module, "outer.<locals>.inner")
+    with live.instrument(found):
+        module.outer()()
+        shown = details_of(found)
+        assert (shown["row"]["state"], shown["row"]["hits"]) == ("on", 1)
+        assert shown["after"] not in (None, shown["before"])
+    assert details_of(found)["after"] is None
 
 
 def test_closures_made_before(make):

@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+from concurrent.futures import Future
 
 import pytest
 from programs import LIMIT, until
 
+from recompyle.errors import RecompyleError
 from recompyle.live.remote import Remote, watch
 
 APP = """
@@ -135,6 +137,34 @@ def test_new_functions_appear(remote, monkeypatch):
     session.source._scan_at = 0.0
     program.told("exec('def later(): pass', globals())")
     until(lambda: (setattr(session.source, "_scan_at", 0.0), line(session, "__main__:later"))[1])
+
+
+def test_a_look_that_is_refused_is_made_again(remote, monkeypatch):
+    program, session = remote
+    monkeypatch.setattr("recompyle.live.remote.RESCAN", 0.0)
+    client, refused = session.source.client, []
+    request = client.request
+
+    def refuse(op, **fields):
+        if op != "list" or len(refused) >= 4:
+            return request(op, **fields)
+        refused.append(fields)
+        answer = Future()
+        answer.set_exception(RecompyleError("at most 100 requests can wait", "limit"))
+        return answer
+
+    monkeypatch.setattr(client, "request", refuse)
+    program.told("exec('def later(): pass', globals()); live.instrument('__main__:total') and None")
+    until(lambda: (setattr(session.source, "_scan_at", 0.0), line(session, "__main__:later"))[1])
+    program.told("total()")
+    until(lambda: line(session, TOTAL).hits == 1)
+    assert len(refused) == 4
+
+
+def test_numbers_that_are_none(remote):
+    _, session = remote
+    session.source._event({"event": "stats", "hits": [[TOTAL, None]], "calls": [[TOTAL, None]]})
+    assert line(session, TOTAL).hits == 0
 
 
 def test_frames_on_old_code_are_counted_down(remote):

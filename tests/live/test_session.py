@@ -219,7 +219,7 @@ def test_commands():
     assert session.command("") is None
     assert (session.command("list"), session.command("quit")) == ("list", "quit")
     assert session.command("list *f*") == "list" and session.filter == "f"
-    assert source.orders == [("app.orders:f", "counter"), ("app.orders:f", "hook")]
+    assert source.orders == [("instrument", "app.orders:f", mode) for mode in ("counter", "hook")]
     assert session.commands == ["app.orders:f", "hook app.orders:f", "list", "quit", "list *f*"]
     session.command("what is this")
     assert session.messages[-1][0] == "error"
@@ -237,7 +237,7 @@ def test_unknown_path_brings_the_nearest_ones():
 
 def test_completion():
     source = Scripted(checkout=1, check=1, total=1)
-    source.rows_by_name["total"]["path"] = "app.users:Total.of"
+    source.held["app.orders:total"]["path"] = "app.users:Total.of"
     session, _ = session_of(source)
     session.refresh()
     assert session.complete("a") == ["app.orders:", "app.users:"]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from programs import LIMIT, ROOT, until
@@ -12,6 +13,8 @@ from programs import LIMIT, ROOT, until
 from recompyle import RecompyleError, Unreachable
 from recompyle.live import place
 from recompyle.live.client import connect, place_of
+from recompyle.live.leases import Lease, Leases
+from recompyle.live.state import registry
 
 APP = """
 import os, threading
@@ -255,6 +258,56 @@ def test_for_some_time(start, keep):
         client.instrument(OTHER, seconds=3600)
         is_off(program)
         assert state(program, OTHER) == "on"
+
+
+@pytest.fixture
+def leases(make):
+    """Sessions without an agent, and a path."""
+    return Leases(registry), f"{make('def f(): pass').__name__}:f"
+
+
+def test_what_was_said_last_counts(leases):
+    leases, path = leases
+    lease = leases.begin(None, None)
+    now = time.monotonic()
+    for seconds in (10, 1000, 100):
+        record = leases.instrument(lease, path, False, seconds)
+    assert leases.due(now + 50) == []
+    acts = leases.due(now + 200)
+    assert len(acts) == 1
+    acts[0]()
+    assert record.state == "off"
+    leases.instrument(lease, path, False, 100)
+    leases.instrument(lease, path, False)
+    assert leases.next_deadline() is None
+    leases.instrument(lease, path, False, 100)
+    leases.end(lease)
+    assert leases.next_deadline() is None
+
+
+def test_what_is_kept_is_not_kept_for_longer(leases):
+    leases, path = leases
+    lease = leases.begin(None, None)
+    record = leases.instrument(lease, path, False, 100)
+    leases.end(lease, keep=True)
+    assert record.state == "on"
+    for act in leases.due(time.monotonic() + 200):
+        act()
+    assert record.state == "off"
+
+
+def test_a_session_ends_while_the_agent_looks(leases):
+    """The worker ends it between two steps of the agent's thread."""
+    leases, _ = leases
+    one, other = leases.begin(None, None), leases.begin(None, None)
+
+    class Ending(Lease):
+        expires = property(lambda self: leases.end(other))
+
+    one.__class__ = Ending
+    assert leases.next_deadline() is None
+    assert leases.due(0.0) == []
+    assert leases.sessions() == [one]
 
 
 def test_pending_is_cancelled_with_the_session(start):

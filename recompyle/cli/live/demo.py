@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="sleep after each call (0.001)")
     parser.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
     parser.add_argument("--split", action="store_true", help="program and table in two processes")
-    parser.add_argument("--hz", type=int, choices=(1, 2, 4, 5, 10, 20), default=4, help="samples a second (4)")
+    parser.add_argument("--hz", type=int, choices=common.HZ, default=4, help="samples a second (4)")
     parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")
     parser.add_argument("--json", action="store_true", help="objects of JSON, one a line")
     parser.add_argument("--once", action="store_true", help="write one table, after the duration or a second, and end")

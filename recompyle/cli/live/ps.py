@@ -39,9 +39,10 @@ def run(options: argparse.Namespace) -> int:
         sock.close()
         command = _command(place.pid)
         if options.json:
-            print(json.dumps({"pid": place.pid, "python": hello["python"], "command": command, "socket": place.socket}))
+            shown = {"pid": place.pid, "python": hello["python"], "command": command, "socket": place.socket}
+            print(json.dumps(shown), flush=True)
         else:
-            print(common.printed(f"{place.pid:8}  {hello['python'][:8]:8}  {command}"))
+            print(common.printed(f"{place.pid:8}  {hello['python'][:8]:8}  {command}"), flush=True)
     return common.DONE
 
 

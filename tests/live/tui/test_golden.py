@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from screens import on_screen, row
+from screens import on_screen
+from scripted import row
 
 GOLD = Path(__file__).parent / "gold"
 

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from screens import Scripted, on_screen, row
+from screens import on_screen
+from scripted import Scripted, row
 from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste
 
 from recompyle.live.session import Session

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from screens import DEMO, Terminal, wait_for
+from scripted import row
 
 from recompyle.live import tui
 
@@ -26,7 +27,7 @@ COLOURS = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-9]|4[0-9]|9[0-7]|10[0-7])(?:;\d+)*
 WATCHED = """
     import os, sys
     sys.path.insert(0, {tests!r})
-    from screens import Scripted, row
+    from scripted import Scripted, row
     from recompyle.live import tui
     from recompyle.live.session import Session
 
@@ -204,7 +205,7 @@ def test_a_changed_number_does_not_draw_its_row_anew():
 
 def test_names_that_are_orders_to_the_terminal():
     evil = ["\x1b]0;title\x07", "\x1b[2J", "\x9b2J", "\u202eabc", "\ud800", "[red]plain[/red]", "\x00\r\n"]
-    with Watched(more=ascii([{**_row(), "path": f"aaa:{each}"} for each in evil])) as terminal:
+    with Watched(more=ascii([row(f"aaa:{each}") for each in evil])) as terminal:
         terminal.wait_for(rb"aaa:\x1b]0;title\x07", rb"aaa:\x1b[2J", rb"aaa:\x9b2J", rb"aaa:\u202eabc", rb"aaa:\ud800")
         terminal.wait_for(b"aaa:[red]plain[/red]", rb"aaa:\x00\x0d\x0a")
         terminal.type(b"d")
@@ -218,14 +219,8 @@ def test_names_that_are_orders_to_the_terminal():
         assert terminal.got.count(b"\x1b[2J") == 0
 
 
-def _row():
-    from screens import row
-
-    return row("m:f")
-
-
 def test_no_colour():
-    with Watched(environment={"NO_COLOR": "1"}, more=str([{**_row(), "path": "aaa:f", "state": "on"}])) as terminal:
+    with Watched(environment={"NO_COLOR": "1"}, more=str([row("aaa:f", state="on")])) as terminal:
         terminal.wait_for(b"aaa:f")
         terminal.type(b"jaxx\r")
         terminal.wait_for(b"refused")
@@ -240,7 +235,7 @@ def test_no_colour():
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_colours_unless_told_otherwise(value):
-    with Watched(environment={"NO_COLOR": value}, more=str([{**_row(), "path": "aaa:f", "state": "on"}])) as terminal:
+    with Watched(environment={"NO_COLOR": value}, more=str([row("aaa:f", state="on")])) as terminal:
         terminal.wait_for(b"aaa:f")
         terminal.type(b"q")
         terminal.ended()
@@ -250,7 +245,7 @@ def test_colours_unless_told_otherwise(value):
 
 def test_ascii_only_where_the_locale_has_no_more():
     environment = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
-    with Watched(environment=environment, more=str([{**_row(), "path": "aaa:f", "state": "on"}])) as terminal:
+    with Watched(environment=environment, more=str([row("aaa:f", state="on")])) as terminal:
         terminal.wait_for(b"*", b"aaa:f", b"Calls")
         terminal.type(b"q")
         terminal.ended()

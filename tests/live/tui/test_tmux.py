@@ -1,9 +1,14 @@
 """The demo as a user sees it, in tmux."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from screens import DEMO, Tmux, wait_for
+
+from recompyle.live.place import start_of
 
 if Tmux.found is None:
     pytest.skip("there is no tmux", allow_module_level=True)
@@ -105,3 +110,23 @@ def test_no_colour(tmp_path):
         shown = screen.shown(escapes=True)
         assert not re.search(r"\x1b\[[\d;]*\b(3[0-8]|4[0-8]|9[0-7]|10[0-7])\b[\d;]*m", shown)
         assert "\x1b[7m" in shown or ";7m" in shown
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from screens import DEMO, Tmux
+with Tmux({folder!r}, *DEMO) as screen:
+    print(screen.run("display-message", "-p", "#{{pane_pid}}"), flush=True)
+    input()
+"""
+
+
+def test_nothing_outlives_a_test_that_is_killed(tmp_path):
+    program = KILLED.format(tests=str(Path(__file__).parents[2]), folder=str(tmp_path))
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as test:
+        shown = int(test.stdout.readline())
+        assert start_of(shown) is not None
+        test.kill()
+    wait_for(lambda: start_of(shown) is None, step=0.1)

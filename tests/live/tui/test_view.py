@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from screens import Scripted, row
+from scripted import Scripted, row
 
 from recompyle.live.session import COLUMNS, Session
 from recompyle.live.table import GLYPHS, width_of
