@@ -31,7 +31,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -353,6 +353,12 @@ _UNINTERESTING = {
     "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT",
 }  # fmt: skip
 
+# Behind these the next instruction is not reached, unless something jumps there.
+_LEADING_AWAY = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_ENDING = {"RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS"}
+# What never raises: a handler that covers nothing else is not reached.
+_QUIET = {"NOP", "NOT_TAKEN", "EXTENDED_ARG", "JUMP_FORWARD"}
+
 Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
 
 _JOINED = ("one instruction with its neighbour",)
@@ -395,7 +401,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
         if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
-    known = {unit[:2] for unit in before}
+    known = _known_operations(old, id(old))
     for unit in sorted(after, key=repr):
         if unit[:2] not in known and unit[0] not in _ADDED and unit[2] != (None,):
             found.append(f"{where}: instruction {unit} is new")
@@ -425,14 +431,21 @@ def _known_units(code: types.CodeType, _: int) -> set[Unit]:
     return _units(code, only_written=True)
 
 
-def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
+@functools.lru_cache(maxsize=64)
+def _known_operations(code: types.CodeType, _: int) -> set[tuple[str, str]]:
+    """All that the code does, wherever: a mark in the block of ``try: pass`` makes its handlers look as if reached."""
+    return {unit[:2] for unit in _units(code, only_reached=False)}
+
+
+def _units(code: types.CodeType, only_written: bool = False, only_reached: bool = True) -> set[Unit]:
     """The instructions of a code object as (operation, argument, position).
 
     Where the compiler joined two accesses of local variables into one instruction they are taken apart again,
-    without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
+    without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe. What can
+    never be reached is left out: the rewriter proves nothing of it, and nothing can be seen of it but its lines.
     """
     units: set[Unit] = set()
-    instructions = list(_instructions(code))
+    instructions = list(_instructions(code, _reached(code) if only_reached else range(len(code.co_code) // 2)))
     unplaced = _without_place(instructions) if only_written else ()
     for at, (opcode, value, place) in enumerate(instructions):
         operation = dis.opname[opcode]
@@ -443,7 +456,7 @@ def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
             for each in ((first, repr(value[0])), (second, repr(value[1]))):
                 units |= {(*each, None), (*each, _JOINED)}
             continue
-        if operation.startswith("LOAD_FAST_BORROW"):
+        if operation in ("LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):  # one access, by what the compiler can prove of it
             operation = "LOAD_FAST"
         if operation in ("LOAD_FAST", "STORE_FAST"):
             units.add((operation, repr(value), None))
@@ -478,14 +491,14 @@ _COMPARISON_BITS = {(3, 11): 0, (3, 12): 4}.get(sys.version_info[:2], 5)
 _SKIPPED = {number for number, name in enumerate(dis.opname) if name in _UNINTERESTING}
 
 
-def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
+def _instructions(code: types.CodeType, wanted: Container[int]) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
     """Opcode, meaning of the argument, and position. `dis` gives the same, but the fuzzer would wait for it mostly."""
     words, prefix = code.co_code, 0
     name_of = code._varname_from_oparg  # type: ignore[attr-defined]
     for at, place in enumerate(code.co_positions()):
         opcode, argument = words[2 * at], prefix | words[2 * at + 1]
         prefix = argument << 8 if opcode == dis.EXTENDED_ARG else 0
-        if opcode in _SKIPPED:
+        if opcode in _SKIPPED or at not in wanted:
             continue
         value: Any = argument
         if opcode in _DOUBLE:
@@ -499,6 +512,50 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | 
         elif opcode in dis.hascompare:
             value = dis.cmp_op[argument >> _COMPARISON_BITS]
         yield opcode, value, place
+
+
+def _reached(code: types.CodeType) -> set[int]:
+    """Where the instructions are that can be reached: by falling through, by a jump, or by an exception.
+
+    Places count units of two bytes. An instruction is reached with its prefixes, but not with its caches.
+    """
+    words = code.co_code
+    handlers: dict[int, int] = {}
+    for entry in dis._parse_exception_table(code):  # type: ignore[attr-defined]
+        handlers |= dict.fromkeys(range(entry.start // 2, entry.end // 2), entry.target // 2)
+    reached: set[int] = set()
+    work = [0]
+    while work:
+        at = work.pop()
+        argument = 0
+        while at not in reached:
+            reached.add(at)
+            opcode = words[2 * at]
+            if opcode not in _CANNOT_RAISE and at in handlers:
+                work.append(handlers[at])
+            argument = argument << 8 | words[2 * at + 1]
+            at += 1
+            if opcode == dis.EXTENDED_ARG:
+                continue
+            while 2 * at < len(words) and words[2 * at] == _CACHE:
+                at += 1
+            if opcode in _WAYS:
+                work.append(at + _WAYS[opcode] * argument)
+            if opcode in _STOPS:
+                break
+            argument = 0
+    return reached
+
+
+_CACHE = dis.opmap["CACHE"]
+_STOPS = {dis.opmap[name] for name in _LEADING_AWAY | _ENDING if name in dis.opmap}
+_CANNOT_RAISE = {dis.opmap[name] for name in _QUIET if name in dis.opmap}
+# Which way a jump counts. The argument of END_ASYNC_FOR (from 3.14) says where its loop begins, and is no jump.
+_WAYS = {
+    number: -1 if "BACKWARD" in dis.opname[number] else 1
+    for number in _JUMPS
+    if dis.opname[number] != "END_ASYNC_FOR"
+}
 
 
 def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:

@@ -178,7 +178,11 @@ def _unrolls(text: str) -> bool:
 
 
 def _without_known(seen: Seen, name: str) -> Seen:
-    """What was seen without the documented events: lines just resumed, and from 3.13 quick ends of generators."""
+    """What was seen without what is documented to differ.
+
+    That are lines just resumed and, from 3.13, quick ends of generators; and where a coroutine is freed that was never
+    awaited: a wrapper holds its arguments until it returns, in whatever frame that is.
+    """
     events: list[tuple[Any, ...]] = []
     for event in seen.events:
         if name in _BEHIND_YIELD and events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
@@ -187,7 +191,10 @@ def _without_known(seen: Seen, name: str) -> Seen:
         kinds = [each[0] for each in events[-3:]]
         if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
             del events[-3:]
-    return replace(seen, events=events)
+    told = seen.warnings
+    if name in _OTHER_CODE:
+        told = [each.rpartition(" (")[0] if " was never awaited (" in each else each for each in told]
+    return replace(seen, events=events, warnings=told)
 
 
 @contextmanager
