@@ -359,18 +359,15 @@ _ENDING = {"RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS"}
 # What never raises: a handler that covers nothing else is not reached.
 _QUIET = {"NOP", "NOT_TAKEN", "EXTENDED_ARG", "JUMP_FORWARD"}
 
-Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
-
-_JOINED = ("one instruction with its neighbour",)
+Unit = tuple[str, str, "tuple[int | None, ...] | None"]
 
 
 def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = False) -> list[str]:
     """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
-    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` one
-    instruction without a place may stand for several, and one jump for those of code that is never reached, as where
-    probes at the ends of blocks join ways.
+    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` ways
+    may meet, as they do behind probes at the ends of blocks: then one instruction without a place may stand for several.
     """
     if old is new:
         return []
@@ -388,22 +385,16 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
             found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
     before, after = _known_units(old, id(old)), _units(new)
     after |= {(operation, argument, place[:1]) for operation, argument, place in after if place}
-    unplaced = {unit[:2] for unit in after}
+    anywhere = {unit[:2] for unit in after}
     for unit in sorted(before, key=repr):
-        if unit[2] is _JOINED:
+        if unit in after or (*unit[:2], None) in after or (unit[2] is None and unit[:2] in anywhere):
             continue
-        # What cannot be reached has only lines.
-        paired = (*unit[:2], _JOINED) in after or (*unit[:2], _line_alone(unit[2])) in after
-        if joined and any(
-            other[:2] == unit[:2] and (_is_placeless(other) or "JUMP" in unit[0]) for other in after
-        ):
-            continue
-        if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
+        if not (joined and _is_joined(unit, after)):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
     known = _known_operations(old, id(old))
     for unit in sorted(after, key=repr):
-        if unit[:2] not in known and unit[0] not in _ADDED and unit[2] != (None,):
+        if unit[:2] not in known and unit[0] not in _ADDED:
             found.append(f"{where}: instruction {unit} is new")
     nested = [[c for c in code.co_consts if isinstance(c, types.CodeType)] for code in (old, new)]
     if [c.co_qualname for c in nested[0]] != [c.co_qualname for c in nested[1]]:
@@ -413,13 +404,14 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     return found
 
 
-def _is_placeless(unit: Unit) -> bool:
-    place = unit[2]
-    return bool(place) and place is not _JOINED and place[-1] is None  # type: ignore[index]
-
-
-def _line_alone(place: tuple[int | str | None, ...] | None) -> tuple[int | str | None, ...] | None:
-    return place and (place[0], place[0], None, None)
+def _is_joined(unit: Unit, after: set[Unit]) -> bool:
+    """Whether an instruction without a place stands for this one; for a jump or a delayed return any of the kind may."""
+    if "JUMP" in unit[0]:  # which of its two ways a test jumps may have changed
+        return True
+    is_delayed = unit[0] == "RETURN_VALUE" and unit[2] is not None and len(unit[2]) == 1
+    return any(
+        other[:2] == unit[:2] and (is_delayed or (other[2] is not None and other[2][-1] is None)) for other in after
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -453,18 +445,14 @@ def _units(code: types.CodeType, only_written: bool = False, only_reached: bool 
             place = place[:1]
         if opcode in _DOUBLE:
             first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
-            for each in ((first, repr(value[0])), (second, repr(value[1]))):
-                units |= {(*each, None), (*each, _JOINED)}
+            units |= {(first, repr(value[0]), None), (second, repr(value[1]), None)}
             continue
         if operation in ("LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):  # one access, by what the compiler can prove of it
             operation = "LOAD_FAST"
-        if operation in ("LOAD_FAST", "STORE_FAST"):
-            units.add((operation, repr(value), None))
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
         elif opcode in _JUMPS or operation == "POP_TOP":
-            if operation.startswith("POP_JUMP_"):  # and so does which of its two ways a test jumps
-                operation = "POP_JUMP_IF_NONE" if operation.endswith("_NONE") else "POP_JUMP_IF_TRUE"
+            operation = re.sub("(FORWARD|BACKWARD)_", "", operation)  # a test of 3.11 says which way it jumps
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             # Where several ways meet it has no line; they may have met before, in a probe.
             if only_written and place[:1] == (None,):
@@ -559,16 +547,16 @@ _WAYS = {
 
 
 def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
-    """Which instructions end a loop, let go of an exception and its name, raise it again, or return None.
+    """Which instructions let go of an exception and its name, raise it again, or return at an end.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
-    ends of a condition, say, one for each or one for both.
+    ends of a condition, say, one for each or one for both. So it does with a return that a ``finally`` has delayed.
     """
     found = set()
     for at, (opcode, value, place) in enumerate(instructions):
         name = dis.opname[opcode]
         # LIST_APPEND 1 collects what handlers of groups raise.
-        if name in ("POP_EXCEPT", "RERAISE", "END_FOR") or (name == "LIST_APPEND" and value == 1):
+        if name in ("POP_EXCEPT", "RERAISE") or (name == "LIST_APPEND" and value == 1):
             found.add(at)
         elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
             none, nothing, _ = instructions[at - 2]
@@ -578,6 +566,8 @@ def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
             found.add(at)
         elif name == "RETURN_VALUE" and at and dis.opname[instructions[at - 1][0]] == "LOAD_CONST":
             found |= {at - 1, at} if instructions[at - 1][1] is None else set()
+        elif name == "RETURN_VALUE" and at and instructions[at - 1][2] == place:
+            found.add(at)
     return found
 
 
