@@ -31,7 +31,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -353,18 +353,21 @@ _UNINTERESTING = {
     "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT",
 }  # fmt: skip
 
-Unit = tuple[str, str, "tuple[int | str | None, ...] | None"]
+# Behind these the next instruction is not reached, unless something jumps there.
+_LEADING_AWAY = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_ENDING = {"RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS"}
+# What never raises: a handler that covers nothing else is not reached.
+_QUIET = {"NOP", "NOT_TAKEN", "EXTENDED_ARG", "JUMP_FORWARD"}
 
-_JOINED = ("one instruction with its neighbour",)
+Unit = tuple[str, str, "tuple[int | None, ...] | None"]
 
 
 def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = False) -> list[str]:
     """What a rewrite changed beside adding probes: metadata, lines, original instructions, their positions.
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
-    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` one
-    instruction without a place may stand for several, and one jump for those of code that is never reached, as where
-    probes at the ends of blocks join ways.
+    not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` ways
+    may meet, as they do behind probes at the ends of blocks: then one instruction without a place may stand for several.
     """
     if old is new:
         return []
@@ -382,22 +385,16 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
             found.append(f"{where}: impossible position {line}-{end_line}, {column}-{end_column}")
     before, after = _known_units(old, id(old)), _units(new)
     after |= {(operation, argument, place[:1]) for operation, argument, place in after if place}
-    unplaced = {unit[:2] for unit in after}
+    anywhere = {unit[:2] for unit in after}
     for unit in sorted(before, key=repr):
-        if unit[2] is _JOINED:
+        if unit in after or (*unit[:2], None) in after or (unit[2] is None and unit[:2] in anywhere):
             continue
-        # What cannot be reached has only lines.
-        paired = (*unit[:2], _JOINED) in after or (*unit[:2], _line_alone(unit[2])) in after
-        if joined and any(
-            other[:2] == unit[:2] and (_is_placeless(other) or "JUMP" in unit[0]) for other in after
-        ):
-            continue
-        if unit not in after and not paired and (unit[2] is not None or unit[:2] not in unplaced):
+        if not (joined and _is_joined(unit, after)):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
-    known = {unit[:2] for unit in before}
+    known = _known_operations(old, id(old))
     for unit in sorted(after, key=repr):
-        if unit[:2] not in known and unit[0] not in _ADDED and unit[2] != (None,):
+        if unit[:2] not in known and unit[0] not in _ADDED:
             found.append(f"{where}: instruction {unit} is new")
     nested = [[c for c in code.co_consts if isinstance(c, types.CodeType)] for code in (old, new)]
     if [c.co_qualname for c in nested[0]] != [c.co_qualname for c in nested[1]]:
@@ -407,13 +404,14 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     return found
 
 
-def _is_placeless(unit: Unit) -> bool:
-    place = unit[2]
-    return bool(place) and place is not _JOINED and place[-1] is None  # type: ignore[index]
-
-
-def _line_alone(place: tuple[int | str | None, ...] | None) -> tuple[int | str | None, ...] | None:
-    return place and (place[0], place[0], None, None)
+def _is_joined(unit: Unit, after: set[Unit]) -> bool:
+    """Whether an instruction without a place stands for this one; for a jump or a delayed return any of the kind may."""
+    if "JUMP" in unit[0]:  # which of its two ways a test jumps may have changed
+        return True
+    is_delayed = unit[0] == "RETURN_VALUE" and unit[2] is not None and len(unit[2]) == 1
+    return any(
+        other[:2] == unit[:2] and (is_delayed or (other[2] is not None and other[2][-1] is None)) for other in after
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -425,14 +423,21 @@ def _known_units(code: types.CodeType, _: int) -> set[Unit]:
     return _units(code, only_written=True)
 
 
-def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
+@functools.lru_cache(maxsize=64)
+def _known_operations(code: types.CodeType, _: int) -> set[tuple[str, str]]:
+    """All that the code does, wherever: a mark in the block of ``try: pass`` makes its handlers look as if reached."""
+    return {unit[:2] for unit in _units(code, only_reached=False)}
+
+
+def _units(code: types.CodeType, only_written: bool = False, only_reached: bool = True) -> set[Unit]:
     """The instructions of a code object as (operation, argument, position).
 
     Where the compiler joined two accesses of local variables into one instruction they are taken apart again,
-    without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe.
+    without a position, for the joint instruction has only one. Which neighbours it joins shifts with a probe. What can
+    never be reached is left out: the rewriter proves nothing of it, and nothing can be seen of it but its lines.
     """
     units: set[Unit] = set()
-    instructions = list(_instructions(code))
+    instructions = list(_instructions(code, _reached(code) if only_reached else range(len(code.co_code) // 2)))
     unplaced = _without_place(instructions) if only_written else ()
     for at, (opcode, value, place) in enumerate(instructions):
         operation = dis.opname[opcode]
@@ -440,18 +445,14 @@ def _units(code: types.CodeType, only_written: bool = False) -> set[Unit]:
             place = place[:1]
         if opcode in _DOUBLE:
             first, second = re.findall(r"(?:LOAD|STORE)_FAST", operation)
-            for each in ((first, repr(value[0])), (second, repr(value[1]))):
-                units |= {(*each, None), (*each, _JOINED)}
+            units |= {(first, repr(value[0]), None), (second, repr(value[1]), None)}
             continue
-        if operation.startswith("LOAD_FAST_BORROW"):
+        if operation in ("LOAD_FAST_BORROW", "LOAD_FAST_CHECK"):  # one access, by what the compiler can prove of it
             operation = "LOAD_FAST"
-        if operation in ("LOAD_FAST", "STORE_FAST"):
-            units.add((operation, repr(value), None))
         if isinstance(value, types.CodeType):
             argument = value.co_qualname
         elif opcode in _JUMPS or operation == "POP_TOP":
-            if operation.startswith("POP_JUMP_"):  # and so does which of its two ways a test jumps
-                operation = "POP_JUMP_IF_NONE" if operation.endswith("_NONE") else "POP_JUMP_IF_TRUE"
+            operation = re.sub("(FORWARD|BACKWARD)_", "", operation)  # a test of 3.11 says which way it jumps
             # What drops a value follows from the layout as well: one for both arms of a condition, or one for each.
             # Where several ways meet it has no line; they may have met before, in a probe.
             if only_written and place[:1] == (None,):
@@ -478,14 +479,14 @@ _COMPARISON_BITS = {(3, 11): 0, (3, 12): 4}.get(sys.version_info[:2], 5)
 _SKIPPED = {number for number, name in enumerate(dis.opname) if name in _UNINTERESTING}
 
 
-def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
+def _instructions(code: types.CodeType, wanted: Container[int]) -> Iterator[tuple[int, Any, tuple[int | None, ...]]]:
     """Opcode, meaning of the argument, and position. `dis` gives the same, but the fuzzer would wait for it mostly."""
     words, prefix = code.co_code, 0
     name_of = code._varname_from_oparg  # type: ignore[attr-defined]
     for at, place in enumerate(code.co_positions()):
         opcode, argument = words[2 * at], prefix | words[2 * at + 1]
         prefix = argument << 8 if opcode == dis.EXTENDED_ARG else 0
-        if opcode in _SKIPPED:
+        if opcode in _SKIPPED or at not in wanted:
             continue
         value: Any = argument
         if opcode in _DOUBLE:
@@ -501,17 +502,61 @@ def _instructions(code: types.CodeType) -> Iterator[tuple[int, Any, tuple[int | 
         yield opcode, value, place
 
 
+def _reached(code: types.CodeType) -> set[int]:
+    """Where the instructions are that can be reached: by falling through, by a jump, or by an exception.
+
+    Places count units of two bytes. An instruction is reached with its prefixes, but not with its caches.
+    """
+    words = code.co_code
+    handlers: dict[int, int] = {}
+    for entry in dis._parse_exception_table(code):  # type: ignore[attr-defined]
+        handlers |= dict.fromkeys(range(entry.start // 2, entry.end // 2), entry.target // 2)
+    reached: set[int] = set()
+    work = [0]
+    while work:
+        at = work.pop()
+        argument = 0
+        while at not in reached:
+            reached.add(at)
+            opcode = words[2 * at]
+            if opcode not in _CANNOT_RAISE and at in handlers:
+                work.append(handlers[at])
+            argument = argument << 8 | words[2 * at + 1]
+            at += 1
+            if opcode == dis.EXTENDED_ARG:
+                continue
+            while 2 * at < len(words) and words[2 * at] == _CACHE:
+                at += 1
+            if opcode in _WAYS:
+                work.append(at + _WAYS[opcode] * argument)
+            if opcode in _STOPS:
+                break
+            argument = 0
+    return reached
+
+
+_CACHE = dis.opmap["CACHE"]
+_STOPS = {dis.opmap[name] for name in _LEADING_AWAY | _ENDING if name in dis.opmap}
+_CANNOT_RAISE = {dis.opmap[name] for name in _QUIET if name in dis.opmap}
+# Which way a jump counts. The argument of END_ASYNC_FOR (from 3.14) says where its loop begins, and is no jump.
+_WAYS = {
+    number: -1 if "BACKWARD" in dis.opname[number] else 1
+    for number in _JUMPS
+    if dis.opname[number] != "END_ASYNC_FOR"
+}
+
+
 def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
-    """Which instructions end a loop, let go of an exception and its name, raise it again, or return None.
+    """Which instructions let go of an exception and its name, raise it again, or return at an end.
 
     They stand nowhere in the source, and the compiler gives them the position of what happens to stand before; of the
-    ends of a condition, say, one for each or one for both.
+    ends of a condition, say, one for each or one for both. So it does with a return that a ``finally`` has delayed.
     """
     found = set()
     for at, (opcode, value, place) in enumerate(instructions):
         name = dis.opname[opcode]
         # LIST_APPEND 1 collects what handlers of groups raise.
-        if name in ("POP_EXCEPT", "RERAISE", "END_FOR") or (name == "LIST_APPEND" and value == 1):
+        if name in ("POP_EXCEPT", "RERAISE") or (name == "LIST_APPEND" and value == 1):
             found.add(at)
         elif name.startswith("DELETE_") and at > 1 and instructions[at - 1][1:] == (value, place):
             none, nothing, _ = instructions[at - 2]
@@ -521,6 +566,8 @@ def _without_place(instructions: Sequence[tuple[int, Any, Any]]) -> set[int]:
             found.add(at)
         elif name == "RETURN_VALUE" and at and dis.opname[instructions[at - 1][0]] == "LOAD_CONST":
             found |= {at - 1, at} if instructions[at - 1][1] is None else set()
+        elif name == "RETURN_VALUE" and at and instructions[at - 1][2] == place:
+            found.add(at)
     return found
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
 import copy
 import functools
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from helpers import Program, code_differences, differences, load_programs, read_programs, run
+from helpers import Program, _reached, _units, code_differences, differences, load_programs, read_programs, run
 
 CASES = Path(__file__).parent / "rewrite" / "cases"
 PROGRAMS = load_programs(CASES)
@@ -214,6 +216,49 @@ def test_probe_operations_are_not_a_difference() -> None:
 
     function = types.FunctionType(sample.__code__, globals())
     assert code_differences(sample.__code__, recompiled(function, Probed()).__code__) == []
+
+
+def test_all_that_runs_can_be_reached() -> None:
+    ran: dict[types.CodeType, set[int]] = {}
+
+    def trace(frame: types.FrameType, event: str, arg: object) -> object:
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            ran.setdefault(frame.f_code, set()).add(frame.f_lasti // 2)
+        return trace
+
+    async def waits() -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+        async for number in counts():
+            assert number < 3
+
+    async def counts() -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+
+    before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # 3.12 looks when the function is set
+    sys.settrace(trace)
+    try:
+        ast.unparse(ast.parse(Path(contextlib.__file__).read_text(encoding="utf-8")))
+        asyncio.run(waits())
+    finally:
+        sys.settrace(before)
+    assert len(ran) > 100
+    assert {code.co_qualname: places - _reached(code) for code, places in ran.items() if places - _reached(code)} == {}
+
+
+def test_what_is_never_reached_is_not_compared() -> None:
+    def compiled(body: str) -> types.CodeType:
+        names: dict[str, types.FunctionType] = {}
+        exec(f"def f(x):\n    try: {body}\n    except* KeyError as e: print(e)\n    return x", names)
+        return names["f"].__code__
+
+    assert ("LOAD_GLOBAL", repr("print")) in {unit[:2] for unit in _units(compiled("x()"))}
+    assert ("LOAD_GLOBAL", repr("print")) not in {unit[:2] for unit in _units(compiled("pass"))}
 
 
 def test_headings_that_are_not_understood_are_refused(tmp_path: Path) -> None:

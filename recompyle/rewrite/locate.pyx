@@ -531,7 +531,10 @@ cdef class _Walk:
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
             (self.passed_behind if ended else self.passed_new).append(b)
-            b = new.target[b] if new.target[b] >= 0 else new.next[b]
+            if new.target[b] >= 0:
+                b, ended = new.target[b], False
+            else:
+                b = new.next[b]
 
     cdef int step_over(self, int b, placeholder) except -1:
         """The unit behind a probe's load and, where it has them, its inversion and the removal of its result."""

@@ -93,6 +93,9 @@ _ENDING = ("never", "always", "entry-exit", "all", "trace")
 # but not if something is in between. Documented.
 _BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignments", "calls", "clocks", "trace")
 
+# Their marks may make a way out of a function too long to be copied: ways meet before it. Documented.
+_JOINING = ("statements", "all", "everywhere", "trace")
+
 
 class Fuzzed:
     """One program, run plain once for each way of watching, and then rewritten as often as wanted."""
@@ -141,6 +144,8 @@ class Fuzzed:
                 recompyle.restore()
             plain = self.plain[key]
             plain, other = _without_known(plain, name), _without_known(other, name)
+            if name in _JOINING:
+                other = _with_ends_of(plain, other)
             seen = differences(plain, other)
             if seen and not self.is_steady(text, watch, self.plain[key]):
                 seen, self.unsteady = [], True
@@ -178,7 +183,11 @@ def _unrolls(text: str) -> bool:
 
 
 def _without_known(seen: Seen, name: str) -> Seen:
-    """What was seen without the documented events: lines just resumed, and from 3.13 quick ends of generators."""
+    """What was seen without what is documented to differ.
+
+    That are lines just resumed and, from 3.13, quick ends of generators; and where a coroutine is freed that was never
+    awaited: a wrapper holds its arguments until it returns, in whatever frame that is.
+    """
     events: list[tuple[Any, ...]] = []
     for event in seen.events:
         if name in _BEHIND_YIELD and events and events[-1][0] == "call" and event[:3] == ("line", *events[-1][1:3]):
@@ -187,7 +196,24 @@ def _without_known(seen: Seen, name: str) -> Seen:
         kinds = [each[0] for each in events[-3:]]
         if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
             del events[-3:]
-    return replace(seen, events=events)
+    told = seen.warnings
+    if name in _OTHER_CODE:
+        told = [each.rpartition(" (")[0] if " was never awaited (" in each else each for each in told]
+    return replace(seen, events=events, warnings=told)
+
+
+def _with_ends_of(plain: Seen, other: Seen) -> Seen:
+    """What was seen without the documented lines of functions' ends: one of the lines before once more, or none."""
+    events = list(other.events)
+    for at, end in enumerate(plain.events):
+        if end[0] != "return":
+            continue
+        ends = [("return", end[1], None, None)]
+        if events[at : at + 1] and events[at][:2] == ("line", end[1]):
+            ends = [events[at], ("return", *events[at][1:])]
+        if events[at : at + len(ends)] == ends:
+            events[at : at + len(ends)] = [end]
+    return replace(other, events=events)
 
 
 @contextmanager

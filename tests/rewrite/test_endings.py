@@ -72,6 +72,10 @@ SHAPES = {
         "                b(x)\n            try:\n                b(x)\n            except TypeError:\n"
         "                b(0)"
     ),
+    "while true": (
+        "while True:\n        try:\n            if a.pop():\n                continue\n            break\n"
+        "        finally:\n            b(a)\n    return a"
+    ),
     "handler": (
         "for x in a:\n        try:\n            b(1 / x)\n        except ZeroDivisionError as e:\n            if x:\n"
         "                b(e)\n        except TypeError as e:\n            b(x)\n            if x: b(e)"

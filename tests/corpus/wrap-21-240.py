@@ -1,0 +1,42 @@
+from fuzz.objects import Boom, O, attempt, begin, finish, keep, start, tick
+
+start(0)
+g = O("g")
+h = O("h")
+n = 0
+
+
+class Base:
+    def __init__(self, *args, **kwargs):
+        self.o = args
+
+    def m(self, *args, **kwargs):
+        return O("m")
+
+    def __hash__(self):
+        return 7
+
+
+@observe
+def f0(a, b, c=O('d')):
+    x, y = (-a), a
+    @keep
+    def inner1(a, b, c=O('d')):
+        x, y = b, a
+        @keep
+        async def inner2(a, b, c=O('d')):
+            x = a
+            x = a
+            return a
+        x = inner2(a, a)
+        return a
+    x = inner1(a, a)
+    return a
+
+def main():
+    begin()
+    attempt(f0, *map(O, 'ab'), )
+    finish(True)
+
+
+# Differed under 'wrap', CPython 3.13.0; seed 21, number 240.
