@@ -367,7 +367,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
     not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` ways
-    may meet, as they do behind probes at the ends of blocks: then one instruction without a place may stand for several.
+    may meet, as behind probes at the ends of blocks: then one instruction without a place may stand for several.
     """
     if old is new:
         return []
@@ -405,7 +405,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
 
 
 def _is_joined(unit: Unit, after: set[Unit]) -> bool:
-    """Whether an instruction without a place stands for this one; for a jump or a delayed return any of the kind may."""
+    """Whether an instruction without a place stands for this one. For a delayed return any of its kind may."""
     if "JUMP" in unit[0]:  # which of its two ways a test jumps may have changed
         return True
     is_delayed = unit[0] == "RETURN_VALUE" and unit[2] is not None and len(unit[2]) == 1
@@ -540,9 +540,7 @@ _STOPS = {dis.opmap[name] for name in _LEADING_AWAY | _ENDING if name in dis.opm
 _CANNOT_RAISE = {dis.opmap[name] for name in _QUIET if name in dis.opmap}
 # Which way a jump counts. The argument of END_ASYNC_FOR (from 3.14) says where its loop begins, and is no jump.
 _WAYS = {
-    number: -1 if "BACKWARD" in dis.opname[number] else 1
-    for number in _JUMPS
-    if dis.opname[number] != "END_ASYNC_FOR"
+    number: -1 if "BACKWARD" in dis.opname[number] else 1 for number in _JUMPS if dis.opname[number] != "END_ASYNC_FOR"
 }
 
 

@@ -194,8 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
                 shown = now
                 print(
                     f"{count} of {options.programs} programs, {count / (now - began):.1f} a second, "
-                    f"{failed.total()} failures, {refused.total()} refused, {left_out} left out, {unsteady} unsteady by themselves; "
-                    f"go on with --first {number + 1}",
+                    f"{failed.total()} failures, {refused.total()} refused, {left_out} left out, "
+                    f"{unsteady} unsteady by themselves; go on with --first {number + 1}",
                     flush=True,
                 )
             if failed and not options.keep_going:
