@@ -105,6 +105,9 @@ def compare_all(numbers: Iterable[int], names: list[str], seed: int, folder: Pat
                 found[name] = "".join(_compare(fuzzed, name)[:1])
             except TooLong:
                 found[name] = None
+                if not fuzzed.plain:  # it does so by itself
+                    found = dict.fromkeys(names)
+                    break
         is_too_large = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > TOO_LARGE // 2
         if is_too_large:
             found = dict.fromkeys(names)
