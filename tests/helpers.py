@@ -347,14 +347,10 @@ _ADDED = {
 
 _WIDEST = 10_000  # no program of ours has a line as wide as this
 
-# A jump without a condition only leads on: where one stands, and where none is needed, follows from the layout.
-_UNINTERESTING = {
-    "CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "RESUME", "RESUME_CHECK",
-    "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT",
-}  # fmt: skip
-
-# Behind these the next instruction is not reached, unless something jumps there.
+# Behind these the next instruction is not reached, unless something jumps there. A jump without a condition only leads
+# on: where one stands, and where none is needed, follows from the layout.
 _LEADING_AWAY = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_UNINTERESTING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "RESUME", "RESUME_CHECK", *_LEADING_AWAY}
 _ENDING = {"RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS"}
 # What never raises: a handler that covers nothing else is not reached.
 _QUIET = {"NOP", "NOT_TAKEN", "EXTENDED_ARG", "JUMP_FORWARD"}
