@@ -347,14 +347,10 @@ _ADDED = {
 
 _WIDEST = 10_000  # no program of ours has a line as wide as this
 
-# A jump without a condition only leads on: where one stands, and where none is needed, follows from the layout.
-_UNINTERESTING = {
-    "CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "RESUME", "RESUME_CHECK",
-    "JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT",
-}  # fmt: skip
-
-# Behind these the next instruction is not reached, unless something jumps there.
+# Behind these the next instruction is not reached, unless something jumps there. A jump without a condition only leads
+# on: where one stands, and where none is needed, follows from the layout.
 _LEADING_AWAY = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_UNINTERESTING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "RESUME", "RESUME_CHECK", *_LEADING_AWAY}
 _ENDING = {"RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS"}
 # What never raises: a handler that covers nothing else is not reached.
 _QUIET = {"NOP", "NOT_TAKEN", "EXTENDED_ARG", "JUMP_FORWARD"}
@@ -367,7 +363,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
 
     Compared recursively. Instructions are compared as sets, since the compiler copies short exit blocks or
     not according to their length; jumps by their line alone, since it joins them in several ways. With ``joined`` ways
-    may meet, as they do behind probes at the ends of blocks: then one instruction without a place may stand for several.
+    may meet, as behind probes at the ends of blocks: then one instruction without a place may stand for several.
     """
     if old is new:
         return []
@@ -405,7 +401,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
 
 
 def _is_joined(unit: Unit, after: set[Unit]) -> bool:
-    """Whether an instruction without a place stands for this one; for a jump or a delayed return any of the kind may."""
+    """Whether an instruction without a place stands for this one. For a delayed return any of its kind may."""
     if "JUMP" in unit[0]:  # which of its two ways a test jumps may have changed
         return True
     is_delayed = unit[0] == "RETURN_VALUE" and unit[2] is not None and len(unit[2]) == 1
@@ -540,9 +536,7 @@ _STOPS = {dis.opmap[name] for name in _LEADING_AWAY | _ENDING if name in dis.opm
 _CANNOT_RAISE = {dis.opmap[name] for name in _QUIET if name in dis.opmap}
 # Which way a jump counts. The argument of END_ASYNC_FOR (from 3.14) says where its loop begins, and is no jump.
 _WAYS = {
-    number: -1 if "BACKWARD" in dis.opname[number] else 1
-    for number in _JUMPS
-    if dis.opname[number] != "END_ASYNC_FOR"
+    number: -1 if "BACKWARD" in dis.opname[number] else 1 for number in _JUMPS if dis.opname[number] != "END_ASYNC_FOR"
 }
 
 

@@ -185,8 +185,8 @@ def _unrolls(text: str) -> bool:
 def _without_known(seen: Seen, name: str) -> Seen:
     """What was seen without what is documented to differ.
 
-    That are lines just resumed and, from 3.13, quick ends of generators; and where a coroutine is freed that was never
-    awaited: a wrapper holds its arguments until it returns, in whatever frame that is.
+    Lines just resumed; from 3.13 quick ends of generators; where a coroutine is freed that was never awaited, for a
+    wrapper holds its arguments until it returns.
     """
     events: list[tuple[Any, ...]] = []
     for event in seen.events:
