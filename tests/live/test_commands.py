@@ -315,14 +315,14 @@ def test_timeout(runtime):
 # -- the demo in two processes
 
 
-def test_split_demo(running):
+def test_split_demo(running, runtime):
     name = "instrumenting_app.dummy_modules.mod_a:func_7"
     view = running("demo", "--split", "--plain", "--sleep", "0")
     view.until(name)
     view.type(name)
     view.until(f"patched {name}")
     view.until(lambda line: line.startswith("●") and "mod_a:func_7" in line and line.split()[3] != "0")
-    (program,) = [each for each in place.found() if each.pid != view.process.pid and "rcp-test" in each.folder]
+    (program,) = [each for each in place.found() if each.folder.startswith(str(runtime))]
     view.process.kill()
     until(lambda: place.start_of(program.pid) is None, "the end of the program")
 
