@@ -301,6 +301,8 @@ class _Check:
         rank = {id(edit): (edit.form == "hook", number) for number, edit in enumerate(self.edits)}
         for mark, following in itertools.pairwise(mark for mark in self.marks if mark.edit):
             together = (mark.gap, mark.kind) == (following.gap, following.kind)
+            if mark.kind == "throw":  # they all stand at the end, a block for each place
+                together = mark.end == following.start
             if together and rank[id(mark.edit)] > rank[id(following.edit)]:
                 self._fault(f"marks of {mark.kind!r} at {mark.start} are out of order")
 
