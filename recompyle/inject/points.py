@@ -126,6 +126,7 @@ def find(body: Body, with_calls: bool) -> Points:
     waiting: Place | None = None  # before an await whose SEND is still to come
     ends: dict[int, tuple[int, int]] = {}  # END_ASYNC_FOR to the index and the unit of its await
     resumes = {found.unit: found for found in body.watched if found.op == facts.RESUME}
+    behind = 0 if facts.THROW_READS_SEND else 1  # see `_waited`: it may look at one unit more
     for at, found in enumerate(body.watched):
         op, start, unit = found.op, found.start, found.unit
         if op in (facts.RETURN_VALUE, facts.RETURN_CONST):
@@ -169,7 +170,7 @@ def find(body: Body, with_calls: bool) -> Points:
             waiting = Place("await", awaits, start, False, unit, unit, unit)
             places.append(waiting)
             awaits += 1
-        elif op == facts.SEND and waiting is not None and found.end + found.arg + 1 < length:
+        elif op == facts.SEND and waiting is not None and found.end + found.arg + behind < length:
             places.append(_waited(body, waiting, found))
             waiting = None
         elif op == facts.END_ASYNC_FOR and start in ends:
