@@ -195,7 +195,7 @@ class Tmux:
     """A tmux server of its own with one window, in which a command of Python runs.
 
     The server is nobody's child, and so it looks by itself whether this process is still there: one that was killed
-    ends nothing.
+    ends nothing. A shell tells on the screen how the command has ended: tmux itself now and then never learns it.
 
     Parameters:
         folder: for its socket.
@@ -210,7 +210,8 @@ class Tmux:
         self._size = size
         self._command = [
             "env", "-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES", "PYTHONUTF8=1",
-            *(f"{name}={value}" for name, value in dict(environment).items()), sys.executable, "-P", *arguments,
+            *(f"{name}={value}" for name, value in dict(environment).items()),
+            "sh", "-c", '"$@"; echo "ended with $?"; read line', "sh", sys.executable, "-P", *arguments,
         ]  # fmt: skip
 
     def run(self, *arguments):
@@ -225,7 +226,6 @@ class Tmux:
         try:
             self.run("new-session", "-d", "-x", width, "-y", height, *self._command)
             self.run("run-shell", "-b", f"exec >/dev/null 2>&1; while {both}; do sleep 1; done; {kill}")
-            self.run("set-option", "-g", "remain-on-exit", "on")
         except BaseException:
             self.__exit__()
             raise

@@ -57,7 +57,7 @@ def test_the_example(demo):
     wait_for(lambda: numbers(demo, "mod_b:func_7")[0] > calls + 3, step=0.1)  # the program runs on
     assert numbers(demo, "mod_a:func_7")[1] == hits
     demo.type("q")
-    demo.wait_for(r"Pane is dead \(status 0")
+    demo.wait_for(r"ended with 0")
 
 
 def test_completion_and_refusal(demo):
