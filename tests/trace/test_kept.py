@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import re
 import sys
 import textwrap
 import types
@@ -68,7 +69,8 @@ def test_a_function_is_built_once(module, work):
 def test_a_kept_build_is_like_a_new_one(module):
     boxed = module().boxed
     results = [tracefunc(boxed, 2) for _ in range(2)]
-    assert results[0] == results[1] and results[0][0][1]["return n"][0] == 2
+    first, second = (re.sub("0x[0-9a-f]+", "0x...", repr(list(each))) for each in results)  # where they lay is luck
+    assert first == second and results[0][0][1]["return n"][0] == 2
 
 
 def test_traces_in_one_another_do_not_see_each_other(module, work):
