@@ -495,6 +495,8 @@ def _instructions(code: types.CodeType, wanted: Container[int]) -> Iterator[tupl
             value = code.co_names[argument >> _MORE_THAN_NAMES[opcode]]
         elif opcode in dis.hascompare:
             value = dis.cmp_op[argument >> _COMPARISON_BITS]
+        elif dis.opname[opcode] == "LOAD_COMMON_CONSTANT":  # None is one of them from 3.15 on
+            opcode, value = dis.opmap["LOAD_CONST"], dis._common_constants[argument]  # type: ignore[attr-defined]
         yield opcode, value, place
 
 
