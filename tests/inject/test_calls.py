@@ -123,7 +123,8 @@ def test_every_call_of_a_run_is_seen(implicit):
     edits = [inject.Edit(kind, Log(kind, log), include_implicit=implicit) for kind in ("call", "called")]
     assert remade(work, *edits)(["a", "bc"]) == work(["a", "bc"])
     assert log.count("call") == log.count("called")
-    assert log.count("call") == 6 + 3 * implicit
+    # the generator expression, the class, leaving the context; from 3.14 on entering is a call as well
+    assert log.count("call") == 6 + implicit * (4 if sys.version_info >= (3, 14) else 3)
 
 
 def test_with_statements_and_coroutines():
