@@ -227,7 +227,8 @@ class Agent:
         times = [self.leases.next_deadline(), self._watch_at, self._accepts_at]
         for each in self._connections.values():
             times.append(each.hello_by if each.lease is None else None)
-            times.append(each.view.due if each.view is not None and each.view.every else None)
+            if each.view is not None and each.view.every and not each.is_behind:
+                times.append(each.view.due)
         due = min((each for each in times if each is not None), default=None)
         return None if due is None else max(0.0, (due - time.monotonic()) * 1000 + 1)
 
@@ -287,16 +288,24 @@ class Agent:
         for connection in set(self._connections.values()):
             if connection.lease is None and now >= connection.hello_by:
                 connection.closed = True
-            view = connection.view
-            if view is not None and view.every and now >= view.due and not connection.closed:
-                view.due = now + view.every
-                if not connection.is_behind:  # else it gets what is new then
-                    for event in view.news():
-                        connection.send(event)
+            self._tell_news(connection, now)
             if connection.closed:
                 self._drop(poller, connection)
             else:
                 poller.modify(connection.sock, select.POLLIN | (select.POLLOUT if connection.is_behind else 0))
+
+    @staticmethod
+    def _tell_news(connection: Connection, now: float) -> None:
+        """Tell a client what is new, as long as it keeps up; the rest later."""
+        view = connection.view
+        while view is not None and not connection.is_behind and not connection.closed:
+            event = next(view.frame, None)
+            if event is not None:
+                connection.send(event)
+            elif view.every and now >= view.due:
+                view.due, view.frame = now + view.every, view.news()
+            else:
+                return
 
     def _look_at_cost(self, now: float) -> None:
         if self._watch_at is None or now < self._watch_at:

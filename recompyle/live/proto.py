@@ -12,7 +12,21 @@ from typing import Any, TypeVar
 
 from recompyle.live.registry import Row
 
-__all__ = ["VERSION", "BadMessage", "Lines", "Message", "check_row", "decode", "encode", "field", "optional", "strings"]
+__all__ = [
+    "VERSION",
+    "BadMessage",
+    "Lines",
+    "Message",
+    "check_row",
+    "decode",
+    "encode",
+    "field",
+    "optional",
+    "part",
+    "shortened",
+    "strings",
+    "take_part",
+]
 
 VERSION = 1
 NAME = "recompyle.live"
@@ -23,7 +37,9 @@ DEPTH = 8
 LARGEST = 1 << 64  # of whole numbers, either way
 CLIENTS = 8
 PROBES = 200
-PAGE = 500  # rows in one answer
+PAGE = 500  # rows in one message
+PART_BYTES = 256 * 1024  # of rows in one message, and of the texts of one; so several fit into the queue of output
+ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
@@ -31,7 +47,6 @@ BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
 HZ = 20
 PATH_LENGTH = 1000
-TEXT_LENGTH = 128 * 1024  # of one disassembly
 
 Message = dict[str, Any]
 T = TypeVar("T")
@@ -87,6 +102,38 @@ class Lines:
 def encode(message: Message) -> bytes:
     """One line; pure ASCII, so that no text can break it, half of a surrogate pair included."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def part(items: list[T]) -> list[T]:
+    """The first items of a list, such as rows, that go into one message; none only if there are none."""
+    chosen = items[:PAGE]
+    while len(chosen) > 1 and len(json.dumps(chosen)) > PART_BYTES:
+        chosen = chosen[: len(chosen) // 2]
+    return chosen
+
+
+def take_part(found: list[T], new: list[T], answer: Message) -> bool:
+    """Add what one message brought, and look whether that was all.
+
+    Parameters:
+        found: what others have brought; it grows.
+        new: what this one has.
+        answer: the message; it tells the total.
+
+    Raises:
+        BadMessage: that has no end.
+    """
+    found += new
+    if len(found) > ROWS:
+        raise BadMessage(f"more than {ROWS} rows")
+    return not new or len(found) >= field(answer, "total", int)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, so long that two of them fit into one message, however its letters are written there."""
+    while len(json.dumps(text)) > PART_BYTES // 2:
+        text = text[: len(text) * 3 // 4]
+    return text
 
 
 def decode(line: bytes | None) -> Message:

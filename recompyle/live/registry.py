@@ -544,11 +544,12 @@ class Registry:
 
     def _reap(self) -> None:
         """Forgets freed functions, of which callbacks only take note. The lock is held."""
+        gone = {}
         while self._gone:
-            gone = self._gone.popleft()
-            for key, record in list(self._records.items()):
-                if record.ref is gone:
-                    del self._records[key]
+            ref = self._gone.popleft()
+            gone[id(ref)] = ref
+        if gone:  # in one go: there may be thousands of either
+            self._records = {key: record for key, record in self._records.items() if id(record.ref) not in gone}
 
     def _forget(self, record: Record) -> None:
         with self._lock:
