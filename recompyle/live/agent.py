@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from recompyle import _env
@@ -24,6 +25,7 @@ from recompyle.live import cost, peer, place, proto, verbs
 from recompyle.live._guard import note_start
 from recompyle.live.connection import Connection
 from recompyle.live.leases import KEPT, Lease, Leases
+from recompyle.live.registry import failure_of
 from recompyle.live.source import Local
 from recompyle.live.state import registry, worker
 
@@ -205,6 +207,14 @@ class Agent:
                 other.lease, other.closed = None, True
         connection.lease = self.leases.begin(connection, wanted)
 
+    @staticmethod
+    def serve(connection: Connection, act: Callable[[], object]) -> None:
+        """Do something for a client. What it fails with ends that client, and neither the agent nor the others."""
+        try:
+            act()
+        except BaseException as error:  # such as the exit of a counter of the program's own
+            connection.refuse("failed", failure_of(error)["text"])
+
     def watch_cost(self) -> None:
         """Something was instrumented: look once a second what it costs."""
         if self._watch_at is None:
@@ -240,9 +250,9 @@ class Agent:
             self._accept(poller)
         elif (connection := self._connections.get(descriptor)) is not None:
             if descriptor != connection.sock.fileno():
-                connection.drain()
+                self.serve(connection, connection.drain)
             elif events & ~select.POLLOUT:
-                connection.receive()
+                self.serve(connection, connection.receive)
             else:
                 connection.flush()
 
@@ -288,7 +298,7 @@ class Agent:
         for connection in set(self._connections.values()):
             if connection.lease is None and now >= connection.hello_by:
                 connection.closed = True
-            self._tell_news(connection, now)
+            self.serve(connection, partial(self._tell_news, connection, now))
             if connection.closed:
                 self._drop(poller, connection)
             else:

@@ -21,7 +21,7 @@ from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.place import Place
 from recompyle.live.proto import BadMessage, Lines, Message, check_row, field
-from recompyle.live.registry import Row
+from recompyle.live.registry import LARGEST, Row
 from recompyle.live.source import Details
 
 __all__ = ["Client", "Page", "connect", "greeting", "place_of"]
@@ -615,7 +615,7 @@ def pairs(message: Message, name: str) -> list[tuple[str, int]]:
             or len(each) != 2
             or type(each[0]) is not str
             or type(each[1]) not in (int, type(None))
-            or abs(each[1] or 0) >= proto.LARGEST
+            or abs(each[1] or 0) >= LARGEST
         ):
             raise BadMessage(f"{name}: expected pairs of path and number")
     return [(path, count) for path, count in pairs]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from recompyle.live.registry import Row
+from recompyle.live.registry import LARGEST, Row
 
 __all__ = [
     "VERSION",
@@ -34,7 +34,6 @@ NAME = "recompyle.live"
 REQUEST_BYTES = 64 * 1024
 ANSWER_BYTES = 2 * 1024 * 1024
 DEPTH = 8
-LARGEST = 1 << 64  # of whole numbers, either way
 CLIENTS = 8
 PROBES = 200
 PAGE = 500  # rows in one message

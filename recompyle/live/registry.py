@@ -27,11 +27,12 @@ from recompyle.patch.registry import Patch
 from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
-__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
+__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row", "failure_of", "text_of"]
 
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
 ENGINES = ("code", "monitoring")
+LARGEST = 1 << 64  # of whole numbers that anybody is told, either way
 REFUSED = 100  # paths that are remembered as refused
 
 
@@ -361,7 +362,7 @@ class Registry:
             if isinstance(error, RecompyleError):
                 record.state, record.error = "refused", {"slug": error.slug, "text": str(error)}
             else:
-                record.state, record.error = "failed", _failure(error)
+                record.state, record.error = "failed", failure_of(error)
             raise
         return record
 
@@ -509,7 +510,7 @@ class Registry:
             pending.state, pending.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
             raise
         except Exception as error:
-            pending.state, pending.error = "failed", _failure(error)
+            pending.state, pending.error = "failed", failure_of(error)
             raise
         with self._lock:
             self._others.pop(pending.path, None)
@@ -639,14 +640,15 @@ class Registry:
         return {path: self.calls_of(path) for path in list(self._counters)}
 
     def calls_of(self, path: str) -> int | None:
-        """What the program's counter for a path says; None without one, or if it fails."""
+        """What the program's counter for a path says; None without one, if it fails, or if that takes over 64 bits."""
         read = self._counters.get(path)
         if read is None:
             return None
         try:
-            return int(read())
+            count = int(read())
         except Exception:
             return None
+        return count if abs(count) < LARGEST else None
 
 
 def _patch(record: Record, function: FunctionType, edit: Edit, live: bool) -> Patch:
@@ -667,8 +669,17 @@ def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
     return Edit("created" if created else "entry", record.hits)
 
 
-def _failure(error: Exception) -> ErrorText:
-    return {"slug": "failed", "text": f"{type(error).__name__}: {error}"}
+def text_of(error: BaseException) -> str:
+    """What an error says, whoever's it is."""
+    try:
+        return str(error)
+    except Exception:
+        return "it cannot say what was wrong"
+
+
+def failure_of(error: BaseException) -> ErrorText:
+    """Why something failed that nobody refused."""
+    return {"slug": "failed", "text": f"{type(error).__name__}: {text_of(error)}"}
 
 
 def _hits_of(record: Record) -> int:

@@ -10,7 +10,7 @@ from recompyle.live import cost, proto, source
 from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.proto import BadMessage, Message, field, optional
-from recompyle.live.registry import Record, Row
+from recompyle.live.registry import Record, Row, failure_of, text_of
 from recompyle.live.resolve import Absent
 from recompyle.live.state import registry, worker
 
@@ -134,8 +134,10 @@ def handle(agent: "Agent", connection: Connection, message: Message) -> None:
         return
     try:
         answer = verb(agent, connection, message)
-    except RecompyleError as refusal:
-        connection.send(failed(number, refusal.slug, str(refusal)))
+    except BadMessage:
+        raise
+    except Exception as error:
+        connection.send(failed(number, *_said(error)))
         return
     if callable(answer):
         _have_done(agent, connection, number, answer)
@@ -150,7 +152,7 @@ def _have_done(agent: "Agent", connection: Connection, number: int, work: Callab
     connection.waiting += 1
 
     def answer(future: "Future[Message]") -> None:  # in the worker's thread
-        agent.post(lambda: deliver(future))
+        agent.post(lambda: agent.serve(connection, lambda: deliver(future)))
 
     def deliver(future: "Future[Message]") -> None:
         connection.waiting -= 1
@@ -166,13 +168,13 @@ def _have_done(agent: "Agent", connection: Connection, number: int, work: Callab
 def _said(error: BaseException) -> tuple[str, str]:
     match error:
         case RecompyleError():
-            return error.slug, str(error)
+            return error.slug, text_of(error)
         case Absent():
             return "not_imported", f"{error.module} is not imported"
         case ValueError() | TypeError():
-            return "malformed", str(error)
+            return "malformed", text_of(error)
         case _:
-            return "failed", f"{type(error).__name__}: {error}"
+            return "failed", failure_of(error)["text"]
 
 
 # -- hello

@@ -11,7 +11,7 @@ import sys
 import threading
 
 import pytest
-from programs import LIMIT, until
+from programs import LIMIT, ROOT, until
 
 from recompyle import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
@@ -583,6 +583,68 @@ def test_after_a_failure_inside_it_can_begin_again(start):
     program.told("agent.post(lambda: 1 / 0) or agent._thread.join()")
     assert program.told("live.listen() is not agent")
     assert_well(program)
+
+
+# -- what goes wrong for one client
+
+
+def test_what_a_verb_fails_with_is_its_answer(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("from recompyle.live import verbs")
+    program.told("verbs._VERBS['stats'] = verbs._VERBS['list'] = lambda agent, connection, message: 1 / 0")
+    for op in ("stats", "list"):
+        answer = client.ask(op)
+        assert answer["id"] == 7
+        assert answer["error"] == {"slug": "failed", "text": "ZeroDivisionError: division by zero"}
+    assert client.ask("resolve", path="__main__:total")["ok"] and other.ask("resolve", path="__main__:total")["ok"]
+
+
+def test_what_cannot_be_sent_ends_that_client_only(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("from recompyle.live import verbs")
+    program.told("verbs._VERBS['list'] = lambda agent, connection, message: lambda: {'rows': {live}}")
+    answer = client.ask("list")
+    assert answer["id"] is None and answer["error"]["slug"] == "failed"
+    assert client.lines() == []
+    assert other.ask("resolve", path="__main__:total")["ok"]
+    assert_well(program)
+
+
+def test_a_counter_that_exits_ends_who_asks_for_it_only(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("live.counter('__main__:total', __import__('sys').exit)")
+    client.ask("subscribe", hz=20)
+    assert client.line()["error"]["slug"] == "failed"
+    assert client.lines() == []
+    assert other.ask("resolve", path="__main__:other")["ok"]
+    program.told("live.counter('__main__:total', None)")
+    assert_well(program)
+
+
+def test_a_counter_may_say_any_number(start):
+    program = start(APP)
+    program.told("live.counter('__main__:total', lambda: 10 ** 5000)")
+    assert_well(program)
+    program.told("live.counter('__main__:total', lambda: 2 ** 64 - 1)")
+    with program.connect() as client:
+        assert client.resolve("__main__:total")["calls"] == 2**64 - 1
+
+
+def test_an_error_that_cannot_say_what_was_wrong(start, tmp_path):
+    (tmp_path / "broken.py").write_text("""
+class Broken(ValueError):
+    def __str__(self):
+        raise self
+raise Broken
+""")
+    program = start(APP, listen="live.listen(allow_import=True)", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    with program.connect() as client:
+        with pytest.raises(ValueError, match="cannot say what was wrong"):
+            client.instrument("broken:f")
+        assert client.resolve("__main__:total")["state"] == "off"
 
 
 # -- the controlling side against a hostile program
