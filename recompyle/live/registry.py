@@ -349,20 +349,21 @@ class Registry:
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
-        before = record.state
         try:
             if str(target.function.__globals__.get("__name__")).partition(".")[0] == "recompyle":
                 raise NotRewritable(f"{path}: recompyle does not instrument itself", "own_module")
             self._apply(record, record.keep or target.function, wanted)
-        except Exception as error:
+        except BaseException as error:
             if record.patch is not None:  # what is in place stays, and can be restored
-                record.state = before
+                record.state = "on"
                 raise
             record.holders.clear()
             if isinstance(error, RecompyleError):
                 record.state, record.error = "refused", {"slug": error.slug, "text": str(error)}
-            else:
+            elif isinstance(error, Exception):
                 record.state, record.error = "failed", failure_of(error)
+            else:  # such as Ctrl-C
+                record.state = "off"
             raise
         return record
 
@@ -378,7 +379,7 @@ class Registry:
                 record.guard.hook, record.own_hook = hook, True
             record.holders.add(wanted["holder"])
             return
-        before = function.__code__
+        before, old = function.__code__, record.patch
         if not was_on:
             record.state = "applying"
         if record.hits is None:
@@ -386,21 +387,34 @@ class Registry:
         guard = None
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
-        if was_on and record.patch is not None:
-            if isinstance(record.patch, Watched):
-                record.patch = record.patch.exchange(guard or record.hits)
-            else:
-                record.patch = record.patch.exchange(edit_for(record, guard, created))
+        new: Patch | Watched
+        if wanted["engine"] == "monitoring":
+            new = Watched(function, guard or record.hits)
         else:
-            if wanted["engine"] == "monitoring":
-                record.patch = Watched(function, guard or record.hits)
+            new = Patch((edit_for(record, guard, created),))
+
+        def note() -> None:
+            if new.state == "restored":
+                return
+            record.patch, record.engine = new, wanted["engine"]
+            if not was_on:
+                record.original_code = before
+            record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
+            record.holders.add(wanted["holder"])
+            record.error, record.state = None, "on"
+            record.frames.changed(function, before, record.flavor)
+
+        try:
+            if was_on and old is not None:
+                old.exchange_for(new)  # type: ignore[arg-type]  # they are of one engine
+            elif isinstance(new, Watched):
+                new.begin()
             else:
-                record.patch = _patch(record, function, edit_for(record, guard, created), wanted["live"])
-            record.original_code, record.engine = before, wanted["engine"]
-        record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
-        record.holders.add(wanted["holder"])
-        record.error, record.state = None, "on"
-        record.frames.changed(function, before, record.flavor)
+                _put_on(new, record, function, wanted["live"])
+            note()
+        except BaseException:  # Ctrl-C comes at any time; what is in place then is known, and can be restored
+            note()
+            raise
 
     def restore(self, record: Record, holder: object = None) -> None:
         """Take the probe of a record out.
@@ -418,25 +432,35 @@ class Registry:
                 record.holders.discard(holder)
                 if record.holders:
                     return
-            if record.state in ("pending", "refused", "failed"):
-                self._forget(record)
-            elif record.state == "on" and record.patch is not None:
-                self._restore(record, record.patch)
-            record.holders.clear()
+            try:
+                if record.state in ("pending", "refused", "failed"):
+                    self._forget(record)
+                elif record.state == "on" and record.patch is not None:
+                    self._restore(record, record.patch)
+            finally:
+                if record.state == "off":
+                    record.holders.clear()
 
     def _restore(self, record: Record, patch: Patch | Watched) -> None:
         function = record.ref() if record.ref is not None else None
         before = None if function is None else function.__code__
-        record.state = "restoring"
+
+        def note() -> None:
+            if patch.state == "active":
+                record.state = "on"
+                return
+            record.state, record.original_code, record.patch = "off", None, None
+            if function is not None and before is not None:
+                record.frames.changed(function, before, record.flavor)
+
         try:
+            record.state = "restoring"
             if patch.state != "foreign":
                 patch.restore()
-        except BaseException:
-            record.state = "on"
+            note()
+        except BaseException:  # as above
+            note()
             raise
-        record.state, record.original_code, record.patch = "off", None, None
-        if function is not None and before is not None:
-            record.frames.changed(function, before, record.flavor)
 
     def restore_all(self, holder: object = None) -> list[Record]:
         """Restore all records, or those that one holder holds.
@@ -651,15 +675,13 @@ class Registry:
         return count if abs(count) < LARGEST else None
 
 
-def _patch(record: Record, function: FunctionType, edit: Edit, live: bool) -> Patch:
-    """Puts a probe into a function's code, or into that of closures yet to be made."""
-    patch = Patch((edit,))
+def _put_on(patch: Patch, record: Record, function: FunctionType, live: bool) -> None:
+    """Puts a patch on a function, or on closures yet to be made."""
     found = Found([function])
     if record.kind == "closure":
         patches.put_on(patch, patches.with_siblings(found) if live else found, future=True)
     else:
         patches.put_on(patch, found)
-    return patch
 
 
 def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
