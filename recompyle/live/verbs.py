@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from recompyle.errors import NotRewritable, RecompyleError
-from recompyle.live import cost, proto, source
+from recompyle.live import cost, importing, proto, source
 from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.proto import BadMessage, Message, field, optional
@@ -145,14 +145,19 @@ def handle(agent: "Agent", connection: Connection, message: Message) -> None:
         connection.send({"id": number, "ok": True, **answer})
 
 
-def _have_done(agent: "Agent", connection: Connection, number: int, work: Callable[[], Message]) -> None:
+def _have_done(
+    agent: "Agent", connection: Connection, number: int, work: Callable[[], "Message | Future[Message]"]
+) -> None:
     if connection.waiting >= WAITING:
         connection.send(failed(number, "limit", f"at most {WAITING} requests can wait"))
         return
     connection.waiting += 1
 
-    def answer(future: "Future[Message]") -> None:  # in the worker's thread
-        agent.post(lambda: agent.serve(connection, lambda: deliver(future)))
+    def answer(future: "Future[Any]") -> None:  # in the worker's thread, or that of an import
+        if future.exception() is None and isinstance(future.result(), Future):
+            future.result().add_done_callback(answer)  # it takes its time
+        else:
+            agent.post(lambda: agent.serve(connection, lambda: deliver(future)))
 
     def deliver(future: "Future[Message]") -> None:
         connection.waiting -= 1
@@ -209,7 +214,8 @@ def _welcome(connection: Connection) -> Message:
     return {"session": connection.lease.id, "limits": limits, "ns_per_hit": round(cost.ns_per_hit("counter"), 1)}
 
 
-# -- verbs: each answers with a message, with what the worker has to do for one, or not at all
+# -- verbs: each answers with a message, with what the worker has to do for one, or not at all; what the worker does may
+# in turn begin what takes longer
 
 
 def _path(message: Message) -> str:
@@ -255,7 +261,9 @@ def _resolve(agent: "Agent", connection: Connection, message: Message) -> Callab
     return lambda: {"row": source.details_of(path)["row"]}
 
 
-def _instrument(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
+def _instrument(
+    agent: "Agent", connection: Connection, message: Message
+) -> Callable[[], "Message | Future[Message]"]:
     path, lease = _path(message), connection.lease
     mode = optional(message, "mode", str, "counter")
     if mode not in ("counter", "hook"):
@@ -270,11 +278,28 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
         raise BadMessage("seconds must be positive, and at most a year")
     assert lease is not None
 
-    def work() -> Message:
-        how = {"mode": mode, "created": created, "live": live, "engine": engine, "allow_import": agent.allow_import}
+    def instrument() -> Record:
+        how = {"mode": mode, "created": created, "live": live, "engine": engine}
         record = agent.leases.instrument(lease, path, keep, seconds, **how)
         agent.post(agent.watch_cost)
-        return {"row": source.settled_row(record)}
+        return record
+
+    def work() -> Message | Future[Message]:
+        record = instrument()
+        if record.state != "pending" or not agent.allow_import:
+            return {"row": source.settled_row(record)}
+
+        def imported(error: BaseException | None) -> Message:
+            if error is not None:
+                agent.leases.withdraw(lease, record, keep)
+                raise error
+            return {"row": source.settled_row(instrument())}  # if it is refused, that says why
+
+        try:
+            return importing.aside(record.path.partition(":")[0], imported)
+        except NotRewritable:
+            agent.leases.withdraw(lease, record, keep)
+            raise
 
     return work
 

@@ -314,6 +314,72 @@ def test_nothing_is_imported_unless_the_program_allows_it(start):
         assert second.instrument("colorsys:rgb_to_hsv")["state"] == "on"
 
 
+# Modules that come to an end when the program says so.
+GATES = """
+import sys, threading, types
+from importlib.machinery import ModuleSpec
+
+GATE = threading.Event()
+
+class Loader:
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.startswith("gated") else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec("def f(): return 1", vars(module))
+        GATE.wait()
+        if module.__name__ == "gated_failure":
+            raise OSError("no such luck")
+
+sys.meta_path.append(Loader())
+"""
+
+
+def test_an_import_without_end_keeps_nobody_waiting(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client, other = Raw(program), Raw(program)
+    client.send({"id": 1, "op": "instrument", "path": "gated:f"})
+    client.send({"id": 2, "op": "instrument", "path": "gated_failure:f"})
+    client.send({"id": 3, "op": "instrument", "path": "gated:nothing"})
+    client.send({"id": 4, "op": "instrument", "path": "__main__:total"})
+    answer = client.line()
+    assert (answer["id"], answer["row"]["state"]) == (4, "on")
+    rows = other.ask("list", instrumented=True)["rows"]
+    assert {row["path"]: row["state"] for row in rows} == {
+        "gated:f": "pending", "gated_failure:f": "pending", "gated:nothing": "pending", "__main__:total": "on"
+    }  # fmt: skip
+    program.told("GATE.set()")
+    answers = {answer["id"]: answer for answer in (client.line() for _ in range(3))}
+    assert (answers[1]["row"]["path"], answers[1]["row"]["state"]) == ("gated:f", "on")
+    assert answers[2]["error"] == {"slug": "failed", "text": "OSError: no such luck"}
+    assert answers[3]["error"]["slug"] == "not_found"
+    assert program.told("sys.modules['gated'].f()") == 1
+    assert dict(other.ask("stats")["stats"])["gated:f"] == 1
+    rows = other.ask("list", instrumented=True)["rows"]
+    assert "gated_failure:f" not in {row["path"] for row in rows}
+
+
+def test_what_waits_for_an_import_can_be_taken_back(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client = Raw(program)
+    client.send({"id": 1, "op": "instrument", "path": "gated:f"})
+    assert client.ask("restore", path="gated:f")["rows"][0]["state"] == "off"
+    assert client.ask("list", instrumented=True)["total"] == 0
+
+
+def test_at_most_eight_imports_at_once(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client = Raw(program)
+    for number in range(9):
+        client.send({"id": number, "op": "instrument", "path": f"gated_{number}:f"})
+    answer = client.line()
+    assert (answer["id"], answer["error"]["slug"]) == (8, "limit")
+    assert client.ask("list", instrumented=True)["total"] == 8
+    program.told("GATE.set()")
+    assert {client.line()["row"]["state"] for _ in range(8)} == {"on"}
+
+
 # -- how much
 
 
