@@ -41,6 +41,7 @@ PART_BYTES = 256 * 1024  # of rows in one message, and of the texts of one; so s
 ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
+ENDLESS = 16  # times the greatest length: a line that goes on for so long is another fault
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
 BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
@@ -70,6 +71,7 @@ class Lines:
         self._limit = limit
         self._rest = bytearray()
         self._skips = False  # the rest of a line that was too long
+        self._skipped = 0
 
     def feed(self, data: bytes) -> Iterator[bytes | None]:
         """Take in what has arrived.
@@ -78,7 +80,8 @@ class Lines:
             data: some bytes.
 
         Returns:
-            The lines that are complete now, without their ends; None for each that is too long.
+            The lines that are complete now, without their ends; None for each that is too long, and again now and then
+            for one that does not end.
         """
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -87,10 +90,13 @@ class Lines:
             if not self._skips:
                 yield line
             self._rest.clear()
-            self._skips, start = False, end + 1
+            self._skips, self._skipped, start = False, 0, end + 1
         if self._skips:
-            return
-        if len(self._rest) + len(data) - start > self._limit:
+            self._skipped += len(data) - start
+            if self._skipped > ENDLESS * self._limit:
+                self._skipped = 0
+                yield None
+        elif len(self._rest) + len(data) - start > self._limit:
             self._rest.clear()
             self._skips = True
             yield None

@@ -231,6 +231,17 @@ def test_a_line_of_a_megabyte(start):
     assert_well(program)
 
 
+def test_a_line_without_end_closes(start):
+    program = start(APP)
+    client = Raw(program)
+    sent = 0
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while sent < 100_000_000:
+            sent += client.sock.send(b"x" * 65536)
+    assert sent < 100_000_000
+    assert_well(program)
+
+
 @pytest.mark.parametrize(
     "line",
     [
