@@ -80,8 +80,9 @@ def place_of(pid: int) -> Place:
     """
     if place.start_of(pid) is None:
         raise Unreachable(f"there is no process {pid}", "no_process")
+    user = place.user_of(pid)
     for each in place.found():
-        if each.pid == pid:
+        if each.pid == pid and each.may_be_of(user):
             return each
     raise Unreachable(
         f"process {pid} does not listen: start it with `live run`, or let it call live.listen()", "no_agent"
