@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from recompyle import _env
@@ -24,6 +25,7 @@ from recompyle.live import cost, peer, place, proto, verbs
 from recompyle.live._guard import note_start
 from recompyle.live.connection import Connection
 from recompyle.live.leases import KEPT, Lease, Leases
+from recompyle.live.registry import failure_of
 from recompyle.live.source import Local
 from recompyle.live.state import registry, worker
 
@@ -205,6 +207,14 @@ class Agent:
                 other.lease, other.closed = None, True
         connection.lease = self.leases.begin(connection, wanted)
 
+    @staticmethod
+    def serve(connection: Connection, act: Callable[[], object]) -> None:
+        """Do something for a client. What it fails with ends that client, and neither the agent nor the others."""
+        try:
+            act()
+        except BaseException as error:  # such as the exit of a counter of the program's own
+            connection.refuse("failed", failure_of(error)["text"])
+
     def watch_cost(self) -> None:
         """Something was instrumented: look once a second what it costs."""
         if self._watch_at is None:
@@ -227,7 +237,8 @@ class Agent:
         times = [self.leases.next_deadline(), self._watch_at, self._accepts_at]
         for each in self._connections.values():
             times.append(each.hello_by if each.lease is None else None)
-            times.append(each.view.due if each.view is not None and each.view.every else None)
+            if each.view is not None and each.view.every and not each.is_behind:
+                times.append(each.view.due)
         due = min((each for each in times if each is not None), default=None)
         return None if due is None else max(0.0, (due - time.monotonic()) * 1000 + 1)
 
@@ -239,9 +250,9 @@ class Agent:
             self._accept(poller)
         elif (connection := self._connections.get(descriptor)) is not None:
             if descriptor != connection.sock.fileno():
-                connection.drain()
+                self.serve(connection, connection.drain)
             elif events & ~select.POLLOUT:
-                connection.receive()
+                self.serve(connection, connection.receive)
             else:
                 connection.flush()
 
@@ -287,16 +298,24 @@ class Agent:
         for connection in set(self._connections.values()):
             if connection.lease is None and now >= connection.hello_by:
                 connection.closed = True
-            view = connection.view
-            if view is not None and view.every and now >= view.due and not connection.closed:
-                view.due = now + view.every
-                if not connection.is_behind:  # else it gets what is new then
-                    for event in view.news():
-                        connection.send(event)
+            self.serve(connection, partial(self._tell_news, connection, now))
             if connection.closed:
                 self._drop(poller, connection)
             else:
                 poller.modify(connection.sock, select.POLLIN | (select.POLLOUT if connection.is_behind else 0))
+
+    @staticmethod
+    def _tell_news(connection: Connection, now: float) -> None:
+        """Tell a client what is new, as long as it keeps up; the rest later."""
+        view = connection.view
+        while view is not None and not connection.is_behind and not connection.closed:
+            event = next(view.frame, None)
+            if event is not None:
+                connection.send(event)
+            elif view.every and now >= view.due:
+                view.due, view.frame = now + view.every, view.news()
+            else:
+                return
 
     def _look_at_cost(self, now: float) -> None:
         if self._watch_at is None or now < self._watch_at:

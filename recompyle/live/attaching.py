@@ -48,7 +48,8 @@ def attach(
         The `Client`.
 
     Raises:
-        Unreachable: as of `connect`, and with slug ``no_channel`` where nothing can be started.
+        Unreachable: as of `connect`, and with slug ``no_channel`` where nothing can be started, or ``no_core`` where
+            this package cannot be imported.
     """
     if _env.live_disabled():
         raise Unreachable("RECOMPYLE_LIVE=0 is set", "disabled")
@@ -77,6 +78,12 @@ def attach(
             _write(path, "")
         raise
     shutil.rmtree(folder, ignore_errors=True)
+    if "unusable" in answer:
+        raise Unreachable(
+            f"process {pid}: recompyle cannot be used there: {answer['unusable']}. All of it needs its compiled "
+            f"modules, whose names end in {answer['suffix']} there: install it for that very Python",
+            "no_core",
+        )
     if "path" not in answer:
         raise Unreachable(f"process {pid}: {answer.get('text')}", str(answer.get("slug")))
     return connect(path=str(answer["path"]))

@@ -23,9 +23,10 @@ def _recompyle_start(path, folder, options):
         boot.begin(folder, options)
     except BaseException as error:
         import json, os
-        text = f"recompyle cannot be used there: {{type(error).__name__}}: {{error}}"
+        from importlib.machinery import EXTENSION_SUFFIXES
+        answer = {{"unusable": f"{{type(error).__name__}}: {{error}}", "suffix": EXTENSION_SUFFIXES[0]}}
         with open(os.path.join(folder, "part"), "w") as file:
-            json.dump({{"slug": "no_core", "text": text}}, file)
+            json.dump(answer, file)
         os.rename(os.path.join(folder, "part"), os.path.join(folder, {answer!r}))
     finally:
         if added and path in sys.path:

@@ -15,18 +15,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from typing import Any
+from typing import Any, TypeVar
 
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.place import Place
 from recompyle.live.proto import BadMessage, Lines, Message, check_row, field
-from recompyle.live.registry import Row
+from recompyle.live.registry import LARGEST, Row
 from recompyle.live.source import Details
 
 __all__ = ["Client", "Page", "connect", "greeting", "place_of"]
 
+T = TypeVar("T")
+
 TIMEOUT = 30.0  # seconds for one answer
+PATHS = 50  # in one request; of the greatest length they just go into it
 DESCRIPTORS = 4  # that came with answers and nobody has taken yet
 SEAL_SHRINK = 0x2
 GET_SEALS = 1034
@@ -77,8 +80,9 @@ def place_of(pid: int) -> Place:
     """
     if place.start_of(pid) is None:
         raise Unreachable(f"there is no process {pid}", "no_process")
+    user = place.user_of(pid)
     for each in place.found():
-        if each.pid == pid:
+        if each.pid == pid and each.may_be_of(user):
             return each
     raise Unreachable(
         f"process {pid} does not listen: start it with `live run`, or let it call live.listen()", "no_agent"
@@ -399,6 +403,43 @@ class Client:
         except NotInTime:
             raise Unreachable(f"process {self.pid} has not answered within {timeout:g} s", "timeout") from None
 
+    def _all(self, op: str, read: Callable[[Message], "list[T]"], **fields: Any) -> "list[T]":
+        """Ask for what comes in parts, and wait for each of them; see `gather`."""
+        found: list[T] = []
+        while True:
+            answer = self.call(op, offset=len(found), **fields)
+            if proto.take_part(found, read(answer), answer):
+                return found
+
+    def gather(self, op: str, read: Callable[[Message], "list[T]"], **fields: Any) -> "Future[list[T]]":
+        """Ask for what comes in parts, such as the rows of ``list``; all of it comes later.
+
+        Parameters:
+            op: the verb.
+            read: from an answer to what it has brought; called in the thread that reads.
+            fields: of the requests.
+        """
+        found: list[T] = []
+        gathered: Future[list[T]] = Future()
+
+        def ask() -> None:
+            self.request(op, offset=len(found), **fields).add_done_callback(more)
+
+        def more(answered: "Future[Message]") -> None:
+            try:
+                answer = answered.result()
+                whole = proto.take_part(found, read(answer), answer)
+            except BaseException as error:
+                gathered.set_exception(error)
+                return
+            if whole:
+                gathered.set_result(found)
+            else:
+                ask()
+
+        ask()
+        return gathered
+
     def instrument(
         self,
         path: str,
@@ -429,10 +470,7 @@ class Client:
 
     def restore(self, path: str) -> Row:
         """Give a function its own code object back, unless another session holds it, too."""
-        rows = rows_of(self.call("restore", path=path))
-        if not rows:
-            raise BadMessage("an answer without a row")
-        return rows[0]
+        return restored_row(self.call("restore", path=path))
 
     def restore_all(self, own: bool = False) -> list[Row]:
         """Restore all functions but those that other sessions hold.
@@ -440,7 +478,7 @@ class Client:
         Parameters:
             own: only what this session has instrumented.
         """
-        return rows_of(self.call("restore", all=True, own=own))
+        return self._all("restore", rows_of, all=True, own=own)
 
     def resolve(self, path: str) -> Row:
         """What a path leads to; nothing is instrumented."""
@@ -454,18 +492,16 @@ class Client:
             everything: also functions of the standard library and of installed packages.
             instrumented: only those that were asked for so far.
         """
-        rows: list[Row] = []
-        while True:
-            asked: dict[str, Any] = {"everything": everything, "instrumented": instrumented, "offset": len(rows)}
-            answer = self.call("list", pattern=pattern, **asked)
-            new = rows_of(answer)
-            rows += new
-            if not new or len(rows) >= field(answer, "total", int):
-                return rows
+        return self._all("list", rows_of, pattern=pattern, everything=everything, instrumented=instrumented)
 
     def stats(self, paths: Sequence[str] | None = None) -> dict[str, int]:
         """The hits of some functions, or of all that were instrumented so far."""
-        return dict(pairs(self.call("stats", paths=paths), "stats"))
+        if paths is None:
+            return dict(self._all("stats", _stats_of))
+        found: list[tuple[str, int]] = []
+        for begin in range(0, len(paths), PATHS):
+            found += _stats_of(self.call("stats", paths=paths[begin : begin + PATHS]))
+        return dict(found)
 
     def details(self, path: str) -> Details:
         """A function's row, and its code before and after."""
@@ -530,11 +566,11 @@ class Client:
         return Page(descriptor)
 
 
-def then(future: "Future[Message]", make: Callable[[Message], Any]) -> "Future[Any]":
+def then(future: "Future[T]", make: Callable[[T], Any]) -> "Future[Any]":
     """A future of what is made of an answer."""
     made: Future[Any] = Future()
 
-    def done(answered: "Future[Message]") -> None:
+    def done(answered: "Future[T]") -> None:
         try:
             made.set_result(make(answered.result()))
         except BaseException as error:
@@ -549,6 +585,14 @@ def rows_of(answer: Message) -> list[Row]:
     return [check_row(each) for each in field(answer, "rows", list)]
 
 
+def restored_row(answer: Message) -> Row:
+    """The row of the one function that was restored."""
+    rows = rows_of(answer)
+    if not rows:
+        raise BadMessage("an answer without a row")
+    return rows[0]
+
+
 def details_of(answer: Message) -> Details:
     """The details of an answer."""
     after = answer.get("after")
@@ -560,6 +604,10 @@ def details_of(answer: Message) -> Details:
     }
 
 
+def _stats_of(answer: Message) -> list[tuple[str, int]]:
+    return pairs(answer, "stats")
+
+
 def pairs(message: Message, name: str) -> list[tuple[str, int]]:
     pairs = field(message, name, list)
     for each in pairs:
@@ -568,7 +616,7 @@ def pairs(message: Message, name: str) -> list[tuple[str, int]]:
             or len(each) != 2
             or type(each[0]) is not str
             or type(each[1]) not in (int, type(None))
-            or abs(each[1] or 0) >= proto.LARGEST
+            or abs(each[1] or 0) >= LARGEST
         ):
             raise BadMessage(f"{name}: expected pairs of path and number")
     return [(path, count) for path, count in pairs]

@@ -135,9 +135,14 @@ class Leases:
         else:
             self._limits[record, holder] = time.monotonic() + seconds
         if lease.over:  # while this waited for its turn
-            self._limits.pop((record, holder), None)
-            self._registry.restore(record, holder)
+            self.withdraw(lease, record, keep)
         return record
+
+    def withdraw(self, lease: Lease, record: Record, keep: bool) -> None:
+        """Take back what `instrument` did."""
+        holder = KEPT if keep else lease.id
+        self._limits.pop((record, holder), None)
+        self._registry.restore(record, holder)
 
     def restore(self, lease: Lease, record: Record) -> None:
         """Restore what a session asks for; while other sessions hold it, they keep it."""

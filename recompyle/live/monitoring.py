@@ -27,31 +27,43 @@ class Watched:
         function: the function.
         probe: its counter or guard.
 
-    Raises:
-        NotRewritable: there is no ``sys.monitoring``, or no tool id is free (slug ``no_monitoring``).
+    Attributes:
+        state: ``"active"`` or ``"restored"``.
     """
 
     def __init__(self, function: FunctionType, probe: Hits | Guard):
         self._function = weakref.ref(function)
         self._code = weakref.ref(origin.of(function.__code__))
         self._probe = probe
-        _tool.watch(function, probe)
-        self.state = "active"
+        self.state = "restored"
 
-    def exchange(self, probe: Hits | Guard) -> "Watched":
-        """Count by another probe from now on."""
+    def begin(self) -> None:
+        """Watch it from now on.
+
+        Raises:
+            NotRewritable: there is no ``sys.monitoring``, or no tool id is free (slug ``no_monitoring``).
+        """
+        check_usable()
+        self.state = "active"
         function = self._function()
-        if function is not None:
-            _tool.watch(function, probe)
-            self._probe = probe
-        return self
+        try:
+            if function is not None:
+                _tool.watch(function, self._probe)
+        except BaseException:
+            self.restore()
+            raise
+
+    def exchange_for(self, other: "Watched") -> None:
+        """Have another one of the same function count from now on."""
+        other.begin()
+        self.state = "restored"
 
     def restore(self) -> None:
         """Watch it no more."""
-        self.state = "restored"
         function, code = self._function(), self._code()
         codes = [each for each in (code, None if function is None else function.__code__) if each is not None]
         _tool.unwatch(codes, self._probe)
+        self.state = "restored"
 
 
 class _Tool:

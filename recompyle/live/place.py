@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from recompyle.errors import Unreachable
 
-__all__ = ["Place", "found", "new", "read_token", "remove_dead", "start_of"]
+__all__ = ["Place", "found", "new", "read_token", "remove_dead", "start_of", "user_of"]
 
 NAME = re.compile(r"rcp-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]{1,20})\.sock")
 PREFIX = "rcp-live-"  # of folders under the temporary one
@@ -46,6 +46,15 @@ class Place(NamedTuple):
     def token(self) -> str:
         """The path of the file that holds the second factor, in hexadecimal."""
         return os.path.join(self.folder, f"rcp-{self.pid}-{self.start}.token")
+
+    def may_be_of(self, user: int | None) -> bool:
+        """Whether the socket may be that of a user's program: anybody may give one any name, but not another owner."""
+        try:
+            return user in (None, os.lstat(self.socket).st_uid)
+        except PermissionError:  # in a folder that is not ours
+            return user != os.geteuid()
+        except OSError:  # such as one that another container sees: to connect shows it
+            return True
 
     def remove(self) -> None:
         """Remove the files, and the folder if it was made for them."""
@@ -77,6 +86,15 @@ def start_of(pid: int) -> int | None:
     except PermissionError:
         pass
     return 0
+
+
+def user_of(pid: int) -> int | None:
+    """The effective user of a process; None where the system does not tell."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"Uid:"):
+                return int(line.split()[2])
+    return None
 
 
 def check_folder(path: str) -> None:

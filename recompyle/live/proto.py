@@ -10,9 +10,23 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from recompyle.live.registry import Row
+from recompyle.live.registry import LARGEST, Row
 
-__all__ = ["VERSION", "BadMessage", "Lines", "Message", "check_row", "decode", "encode", "field", "optional", "strings"]
+__all__ = [
+    "VERSION",
+    "BadMessage",
+    "Lines",
+    "Message",
+    "check_row",
+    "decode",
+    "encode",
+    "field",
+    "optional",
+    "part",
+    "shortened",
+    "strings",
+    "take_part",
+]
 
 VERSION = 1
 NAME = "recompyle.live"
@@ -20,18 +34,19 @@ NAME = "recompyle.live"
 REQUEST_BYTES = 64 * 1024
 ANSWER_BYTES = 2 * 1024 * 1024
 DEPTH = 8
-LARGEST = 1 << 64  # of whole numbers, either way
 CLIENTS = 8
 PROBES = 200
-PAGE = 500  # rows in one answer
+PAGE = 500  # rows in one message
+PART_BYTES = 256 * 1024  # of rows in one message, and of the texts of one; so several fit into the queue of output
+ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
+ENDLESS = 16  # times the greatest length: a line that goes on for so long is another fault
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
 BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
 HZ = 20
 PATH_LENGTH = 1000
-TEXT_LENGTH = 128 * 1024  # of one disassembly
 
 Message = dict[str, Any]
 T = TypeVar("T")
@@ -56,6 +71,7 @@ class Lines:
         self._limit = limit
         self._rest = bytearray()
         self._skips = False  # the rest of a line that was too long
+        self._skipped = 0
 
     def feed(self, data: bytes) -> Iterator[bytes | None]:
         """Take in what has arrived.
@@ -64,7 +80,8 @@ class Lines:
             data: some bytes.
 
         Returns:
-            The lines that are complete now, without their ends; None for each that is too long.
+            The lines that are complete now, without their ends; None for each that is too long, and again now and then
+            for one that does not end.
         """
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -73,10 +90,13 @@ class Lines:
             if not self._skips:
                 yield line
             self._rest.clear()
-            self._skips, start = False, end + 1
+            self._skips, self._skipped, start = False, 0, end + 1
         if self._skips:
-            return
-        if len(self._rest) + len(data) - start > self._limit:
+            self._skipped += len(data) - start
+            if self._skipped > ENDLESS * self._limit:
+                self._skipped = 0
+                yield None
+        elif len(self._rest) + len(data) - start > self._limit:
             self._rest.clear()
             self._skips = True
             yield None
@@ -87,6 +107,38 @@ class Lines:
 def encode(message: Message) -> bytes:
     """One line; pure ASCII, so that no text can break it, half of a surrogate pair included."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def part(items: list[T]) -> list[T]:
+    """The first items of a list, such as rows, that go into one message; none only if there are none."""
+    chosen = items[:PAGE]
+    while len(chosen) > 1 and len(json.dumps(chosen)) > PART_BYTES:
+        chosen = chosen[: len(chosen) // 2]
+    return chosen
+
+
+def take_part(found: list[T], new: list[T], answer: Message) -> bool:
+    """Add what one message brought, and look whether that was all.
+
+    Parameters:
+        found: what others have brought; it grows.
+        new: what this one has.
+        answer: the message; it tells the total.
+
+    Raises:
+        BadMessage: that has no end.
+    """
+    found += new
+    if len(found) > ROWS:
+        raise BadMessage(f"more than {ROWS} rows")
+    return not new or len(found) >= field(answer, "total", int)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, so long that two of them fit into one message, however its letters are written there."""
+    while len(json.dumps(text)) > PART_BYTES // 2:
+        text = text[: len(text) * 3 // 4]
+    return text
 
 
 def decode(line: bytes | None) -> Message:

@@ -27,11 +27,12 @@ from recompyle.patch.registry import Patch
 from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
-__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row"]
+__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row", "failure_of", "text_of"]
 
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
 ENGINES = ("code", "monitoring")
+LARGEST = 1 << 64  # of whole numbers that anybody is told, either way
 REFUSED = 100  # paths that are remembered as refused
 
 
@@ -348,20 +349,21 @@ class Registry:
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:
         record = self._record_of(target, path)
-        before = record.state
         try:
             if str(target.function.__globals__.get("__name__")).partition(".")[0] == "recompyle":
                 raise NotRewritable(f"{path}: recompyle does not instrument itself", "own_module")
             self._apply(record, record.keep or target.function, wanted)
-        except Exception as error:
+        except BaseException as error:
             if record.patch is not None:  # what is in place stays, and can be restored
-                record.state = before
+                record.state = "on"
                 raise
             record.holders.clear()
             if isinstance(error, RecompyleError):
                 record.state, record.error = "refused", {"slug": error.slug, "text": str(error)}
-            else:
-                record.state, record.error = "failed", _failure(error)
+            elif isinstance(error, Exception):
+                record.state, record.error = "failed", failure_of(error)
+            else:  # such as Ctrl-C
+                record.state = "off"
             raise
         return record
 
@@ -377,7 +379,7 @@ class Registry:
                 record.guard.hook, record.own_hook = hook, True
             record.holders.add(wanted["holder"])
             return
-        before = function.__code__
+        before, old = function.__code__, record.patch
         if not was_on:
             record.state = "applying"
         if record.hits is None:
@@ -385,21 +387,34 @@ class Registry:
         guard = None
         if mode == "hook":
             guard = Guard(record.hits, self._hook if hook is None else hook)
-        if was_on and record.patch is not None:
-            if isinstance(record.patch, Watched):
-                record.patch = record.patch.exchange(guard or record.hits)
-            else:
-                record.patch = record.patch.exchange(edit_for(record, guard, created))
+        new: Patch | Watched
+        if wanted["engine"] == "monitoring":
+            new = Watched(function, guard or record.hits)
         else:
-            if wanted["engine"] == "monitoring":
-                record.patch = Watched(function, guard or record.hits)
+            new = Patch((edit_for(record, guard, created),))
+
+        def note() -> None:
+            if new.state == "restored":
+                return
+            record.patch, record.engine = new, wanted["engine"]
+            if not was_on:
+                record.original_code = before
+            record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
+            record.holders.add(wanted["holder"])
+            record.error, record.state = None, "on"
+            record.frames.changed(function, before, record.flavor)
+
+        try:
+            if was_on and old is not None:
+                old.exchange_for(new)  # type: ignore[arg-type]  # they are of one engine
+            elif isinstance(new, Watched):
+                new.begin()
             else:
-                record.patch = _patch(record, function, edit_for(record, guard, created), wanted["live"])
-            record.original_code, record.engine = before, wanted["engine"]
-        record.mode, record.created, record.guard, record.own_hook = mode, created, guard, hook is not None
-        record.holders.add(wanted["holder"])
-        record.error, record.state = None, "on"
-        record.frames.changed(function, before, record.flavor)
+                _put_on(new, record, function, wanted["live"])
+            note()
+        except BaseException:  # Ctrl-C comes at any time; what is in place then is known, and can be restored
+            note()
+            raise
 
     def restore(self, record: Record, holder: object = None) -> None:
         """Take the probe of a record out.
@@ -417,25 +432,35 @@ class Registry:
                 record.holders.discard(holder)
                 if record.holders:
                     return
-            if record.state in ("pending", "refused", "failed"):
-                self._forget(record)
-            elif record.state == "on" and record.patch is not None:
-                self._restore(record, record.patch)
-            record.holders.clear()
+            try:
+                if record.state in ("pending", "refused", "failed"):
+                    self._forget(record)
+                elif record.state == "on" and record.patch is not None:
+                    self._restore(record, record.patch)
+            finally:
+                if record.state == "off":
+                    record.holders.clear()
 
     def _restore(self, record: Record, patch: Patch | Watched) -> None:
         function = record.ref() if record.ref is not None else None
         before = None if function is None else function.__code__
-        record.state = "restoring"
+
+        def note() -> None:
+            if patch.state == "active":
+                record.state = "on"
+                return
+            record.state, record.original_code, record.patch = "off", None, None
+            if function is not None and before is not None:
+                record.frames.changed(function, before, record.flavor)
+
         try:
+            record.state = "restoring"
             if patch.state != "foreign":
                 patch.restore()
-        except BaseException:
-            record.state = "on"
+            note()
+        except BaseException:  # as above
+            note()
             raise
-        record.state, record.original_code, record.patch = "off", None, None
-        if function is not None and before is not None:
-            record.frames.changed(function, before, record.flavor)
 
     def restore_all(self, holder: object = None) -> list[Record]:
         """Restore all records, or those that one holder holds.
@@ -509,7 +534,7 @@ class Registry:
             pending.state, pending.error = "refused", {"slug": refusal.slug, "text": str(refusal)}
             raise
         except Exception as error:
-            pending.state, pending.error = "failed", _failure(error)
+            pending.state, pending.error = "failed", failure_of(error)
             raise
         with self._lock:
             self._others.pop(pending.path, None)
@@ -544,11 +569,12 @@ class Registry:
 
     def _reap(self) -> None:
         """Forgets freed functions, of which callbacks only take note. The lock is held."""
+        gone = {}
         while self._gone:
-            gone = self._gone.popleft()
-            for key, record in list(self._records.items()):
-                if record.ref is gone:
-                    del self._records[key]
+            ref = self._gone.popleft()
+            gone[id(ref)] = ref
+        if gone:  # in one go: there may be thousands of either
+            self._records = {key: record for key, record in self._records.items() if id(record.ref) not in gone}
 
     def _forget(self, record: Record) -> None:
         with self._lock:
@@ -638,25 +664,24 @@ class Registry:
         return {path: self.calls_of(path) for path in list(self._counters)}
 
     def calls_of(self, path: str) -> int | None:
-        """What the program's counter for a path says; None without one, or if it fails."""
+        """What the program's counter for a path says; None without one, if it fails, or if that takes over 64 bits."""
         read = self._counters.get(path)
         if read is None:
             return None
         try:
-            return int(read())
+            count = int(read())
         except Exception:
             return None
+        return count if abs(count) < LARGEST else None
 
 
-def _patch(record: Record, function: FunctionType, edit: Edit, live: bool) -> Patch:
-    """Puts a probe into a function's code, or into that of closures yet to be made."""
-    patch = Patch((edit,))
+def _put_on(patch: Patch, record: Record, function: FunctionType, live: bool) -> None:
+    """Puts a patch on a function, or on closures yet to be made."""
     found = Found([function])
     if record.kind == "closure":
         patches.put_on(patch, patches.with_siblings(found) if live else found, future=True)
     else:
         patches.put_on(patch, found)
-    return patch
 
 
 def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
@@ -666,8 +691,17 @@ def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
     return Edit("created" if created else "entry", record.hits)
 
 
-def _failure(error: Exception) -> ErrorText:
-    return {"slug": "failed", "text": f"{type(error).__name__}: {error}"}
+def text_of(error: BaseException) -> str:
+    """What an error says, whoever's it is."""
+    try:
+        return str(error)
+    except Exception:
+        return "it cannot say what was wrong"
+
+
+def failure_of(error: BaseException) -> ErrorText:
+    """Why something failed that nobody refused."""
+    return {"slug": "failed", "text": f"{type(error).__name__}: {text_of(error)}"}
 
 
 def _hits_of(record: Record) -> int:

@@ -1,5 +1,6 @@
 """A session's source in another process: keeps the program's rows, and lets a screen read them without waiting."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -8,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from recompyle.errors import RecompyleError, Unreachable
-from recompyle.live.client import Client, Page, details_of, pairs, rows_of, then
+from recompyle.live.client import Client, Page, details_of, pairs, restored_row, rows_of, then
 from recompyle.live.proto import BadMessage, Message, check_row, field, strings
 from recompyle.live.registry import Row
 from recompyle.live.session import Session
@@ -130,34 +131,26 @@ class Remote:
     def _fetch(
         self, asked: dict[str, Any], take: Callable[[list[Row], int], object], ended: Callable[[], object]
     ) -> None:
-        """Ask for rows, part by part, without waiting.
+        """Ask for rows without waiting.
 
         Parameters:
             asked: which.
             take: called with all of them and the generation that the first part was of; not if one is refused.
             ended: called in any case.
         """
-        found: list[Row] = []
         generations: list[int] = []
 
-        def ask() -> None:
-            self.client.request("list", **asked, offset=len(found)).add_done_callback(more)
+        def read(answer: Message) -> list[Row]:
+            generations.append(field(answer, "generation", int))
+            return rows_of(answer)
 
-        def more(answered: "Future[Message]") -> None:
-            try:
-                answer = answered.result()
-                new = rows_of(answer)
-                found.extend(new)
-                generations.append(field(answer, "generation", int))
-                if new and len(found) < field(answer, "total", int):
-                    ask()
-                    return
-                take(found, generations[0])
-            except (RecompyleError, ValueError):  # another look comes; if there is no program any more, `poll` says why
-                pass
+        def gathered(rows: "Future[list[Row]]") -> None:
+            # Refused: another look comes; if there is no program any more, `poll` says why.
+            with contextlib.suppress(RecompyleError, ValueError):
+                take(rows.result(), generations[0])
             ended()
 
-        ask()
+        self.client.gather("list", read, **asked).add_done_callback(gathered)
 
     def _plan(self, began: float) -> None:
         now = time.monotonic()
@@ -204,26 +197,19 @@ class Remote:
         return then(self.client.request("instrument", path=path, mode=mode), self._changed)
 
     def restore(self, path: str) -> "Future[Row]":
-        return then(self.client.request("restore", path=path), self._restored)
+        return then(self.client.request("restore", path=path), lambda answer: self._restored([restored_row(answer)])[0])
 
     def _changed(self, answer: Message) -> Row:
         row = check_row(answer.get("row"))
         self._merge([{**row}])
         return row
 
-    def _restored(self, answer: Message) -> Row:
-        rows = self._all_restored(answer)
-        if not rows:
-            raise BadMessage("an answer without a row")
-        return rows[0]
-
-    def _all_restored(self, answer: Message) -> list[Row]:
-        rows = rows_of(answer)
+    def _restored(self, rows: list[Row]) -> list[Row]:
         self._merge([{**row} for row in rows])
         return rows
 
     def restore_all(self) -> "Future[list[Row]]":
-        return then(self.client.request("restore", all=True, own=True), self._all_restored)
+        return then(self.client.gather("restore", rows_of, all=True, own=True), self._restored)
 
     def details(self, path: str) -> "Future[Details]":
         return then(self.client.request("details", path=path), details_of)

@@ -1,16 +1,16 @@
 """What a client can ask for. There are verbs only: paths and numbers cross the socket, never code or files."""
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from recompyle.errors import NotRewritable, RecompyleError
-from recompyle.live import cost, proto, source
+from recompyle.live import cost, importing, proto, source
 from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.proto import BadMessage, Message, field, optional
-from recompyle.live.registry import Record, Row
+from recompyle.live.registry import Record, Row, failure_of, text_of
 from recompyle.live.resolve import Absent
 from recompyle.live.state import registry, worker
 
@@ -22,7 +22,6 @@ __all__ = ["View", "handle"]
 WAITING = 100  # requests of one client that the worker has not got to yet
 LONGEST = 365 * 86400.0  # seconds that something may be asked for
 REPORT_LENGTH = 32 * 1024
-PAGE_BYTES = 512 * 1024
 
 
 class View:
@@ -31,43 +30,82 @@ class View:
     Attributes:
         every: seconds between two looks; 0: it does not want any.
         due: when the next look is.
+        frame: what the last look has found and the client has not been told yet.
         reads_page: whether it reads the counters by itself.
-        listed: what it has asked for last, of which it gets one part after another.
+        refusals: of what it has wanted restored with all the rest, which goes on first.
     """
 
     def __init__(self) -> None:
         self.every = 0.0
         self.due = 0.0
+        self.frame: Iterator[Message] = iter(())
         self.reads_page = False
-        self.listed: list[Row] = []
+        self.refusals: list[RecompyleError] = []
+        self._found: dict[str, list[Any]] = {}
         self._known: dict[str, tuple[Any, ...]] = {}
         self._hits: dict[str, int] = {}
         self._calls: dict[str, int | None] = {}
 
-    def news(self) -> Iterable[Message]:
-        """What has changed since the last time."""
-        records = registry.records()
-        changed: list[Row] = []
-        keys = {record.path: _key(record) for record in records}
-        for record in records:
-            before = self._known.get(record.path)
-            if before != keys[record.path] and len(changed) < proto.PAGE:
-                changed.append(registry.row(record))
-                self._known[record.path] = keys[record.path]
-                if keys[record.path][3] == "hook_disabled" != (before or (None,) * 4)[3]:
-                    yield {"event": "hook_disabled", "path": record.path}
-        gone = [path for path in self._known if path not in keys]
-        for path in gone:
-            del self._known[path]
-        if changed or gone:
-            yield {"event": "state", "rows": changed, "gone": gone}
-        hits = {} if self.reads_page else {each.path: each.hits.count for each in records if each.hits is not None}
-        calls = registry.counted()
-        new_hits = [each for each in hits.items() if self._hits.get(each[0]) != each[1]]
-        new_calls = [each for each in calls.items() if self._calls.get(each[0]) != each[1]]
-        self._hits, self._calls = hits, calls
-        if new_hits or new_calls:
-            yield {"event": "stats", "hits": new_hits, "calls": new_calls}
+    def part(
+        self,
+        name: str,
+        offset: int,
+        look: Callable[[], list[Any]],
+        make: Callable[[list[Any]], list[Any]] = list,
+        limit: int = proto.PAGE,
+    ) -> tuple[list[Any], int]:
+        """One part of what may be too much for one answer: at first of what is there then, later of the same.
+
+        Parameters:
+            name: of what is asked for; of each name the last is kept.
+            offset: how many the client has got.
+            look: finds it all.
+            make: makes items of the answer of some of it.
+            limit: how many are wanted.
+
+        Returns:
+            The items, and how many there are in all.
+        """
+        if offset == 0 or name not in self._found:
+            self._found[name] = look()
+        found = self._found[name]
+        items = proto.part(make(found[offset : offset + min(limit, proto.PAGE)]))
+        if offset + len(items) >= len(found):
+            del self._found[name]
+        return items, len(found)
+
+    def news(self) -> Iterator[Message]:
+        """What has changed since the last time, in messages of bounded size. What is not taken has not been told."""
+        records = {record.path: record for record in registry.records()}
+        gone = [path for path in self._known if path not in records]
+        changed = [item for item in records.items() if self._known.get(item[0]) != _key(item[1])]
+        while changed or gone:
+            keys = {path: _key(record) for path, record in changed[: proto.PAGE]}  # before the rows: none is missed
+            rows, paths = proto.part(_rows([record for _, record in changed[: proto.PAGE]])), proto.part(gone)
+            for path in paths:
+                del self._known[path]
+            for path, _ in changed[: len(rows)]:
+                before, self._known[path] = self._known.get(path), keys[path]
+                if keys[path][3] == "hook_disabled" != (before or (None,) * 4)[3]:
+                    yield {"event": "hook_disabled", "path": path}
+            yield {"event": "state", "rows": rows, "gone": paths}
+            changed, gone = changed[len(rows) :], gone[len(paths) :]
+        counted = [(path, each.hits.count) for path, each in records.items() if each.hits is not None]
+        new_hits = _differing(self._hits, {} if self.reads_page else dict(counted))
+        new_calls = _differing(self._calls, registry.counted())
+        while new_hits or new_calls:
+            hits, calls = proto.part(new_hits), proto.part(new_calls)
+            self._hits.update(hits)
+            self._calls.update(calls)
+            yield {"event": "stats", "hits": hits, "calls": calls}
+            new_hits, new_calls = new_hits[len(hits) :], new_calls[len(calls) :]
+
+
+def _differing(known: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The numbers that are others than those known; what is counted no more is known no more."""
+    for path in known.keys() - now.keys():
+        del known[path]
+    return [each for each in now.items() if each[0] not in known or known[each[0]] != each[1]]
 
 
 def _key(record: Record) -> tuple[Any, ...]:
@@ -96,8 +134,10 @@ def handle(agent: "Agent", connection: Connection, message: Message) -> None:
         return
     try:
         answer = verb(agent, connection, message)
-    except RecompyleError as refusal:
-        connection.send(failed(number, refusal.slug, str(refusal)))
+    except BadMessage:
+        raise
+    except Exception as error:
+        connection.send(failed(number, *_said(error)))
         return
     if callable(answer):
         _have_done(agent, connection, number, answer)
@@ -105,14 +145,19 @@ def handle(agent: "Agent", connection: Connection, message: Message) -> None:
         connection.send({"id": number, "ok": True, **answer})
 
 
-def _have_done(agent: "Agent", connection: Connection, number: int, work: Callable[[], Message]) -> None:
+def _have_done(
+    agent: "Agent", connection: Connection, number: int, work: Callable[[], "Message | Future[Message]"]
+) -> None:
     if connection.waiting >= WAITING:
         connection.send(failed(number, "limit", f"at most {WAITING} requests can wait"))
         return
     connection.waiting += 1
 
-    def answer(future: "Future[Message]") -> None:  # in the worker's thread
-        agent.post(lambda: deliver(future))
+    def answer(future: "Future[Any]") -> None:  # in the worker's thread, or that of an import
+        if future.exception() is None and isinstance(future.result(), Future):
+            future.result().add_done_callback(answer)  # it takes its time
+        else:
+            agent.post(lambda: agent.serve(connection, lambda: deliver(future)))
 
     def deliver(future: "Future[Message]") -> None:
         connection.waiting -= 1
@@ -128,13 +173,13 @@ def _have_done(agent: "Agent", connection: Connection, number: int, work: Callab
 def _said(error: BaseException) -> tuple[str, str]:
     match error:
         case RecompyleError():
-            return error.slug, str(error)
+            return error.slug, text_of(error)
         case Absent():
             return "not_imported", f"{error.module} is not imported"
         case ValueError() | TypeError():
-            return "malformed", str(error)
+            return "malformed", text_of(error)
         case _:
-            return "failed", f"{type(error).__name__}: {error}"
+            return "failed", failure_of(error)["text"]
 
 
 # -- hello
@@ -169,7 +214,8 @@ def _welcome(connection: Connection) -> Message:
     return {"session": connection.lease.id, "limits": limits, "ns_per_hit": round(cost.ns_per_hit("counter"), 1)}
 
 
-# -- verbs: each answers with a message, with what the worker has to do for one, or not at all
+# -- verbs: each answers with a message, with what the worker has to do for one, or not at all; what the worker does may
+# in turn begin what takes longer
 
 
 def _path(message: Message) -> str:
@@ -181,31 +227,33 @@ def _path(message: Message) -> str:
 
 def _list(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
     pattern = optional(message, "pattern", str, "*")[: proto.PATH_LENGTH]
-    offset, limit = optional(message, "offset", int, 0), optional(message, "limit", int, proto.PAGE)
+    offset, limit = _offset(message), optional(message, "limit", int, proto.PAGE)
     local = agent.everything if optional(message, "everything", bool, False) else agent.local
     only_known = optional(message, "instrumented", bool, False)
-    if offset < 0 or limit < 1:
-        raise BadMessage("offset and limit count rows")
+    if limit < 1:
+        raise BadMessage("limit counts rows")
     view = connection.view
 
     def work() -> Message:
         generation = page()[1]
         if only_known:
-            found = [registry.row(record) for record in registry.records()]
+            rows, total = view.part("instrumented", offset, registry.records, _rows, limit)
         else:
-            if offset == 0:
-                view.listed = local.rows(pattern)
-            found = view.listed
-        rows: list[Row] = []
-        size = 0
-        for row in found[offset : offset + min(limit, proto.PAGE)]:
-            size += len(proto.encode(dict(row)))
-            if size > PAGE_BYTES and rows:
-                break
-            rows.append(row)
-        return {"rows": rows, "total": len(found), "generation": generation}
+            rows, total = view.part("list", offset, lambda: local.rows(pattern), limit=limit)
+        return {"rows": rows, "total": total, "generation": generation}
 
     return work
+
+
+def _rows(records: list[Record]) -> list[Row]:
+    return [registry.row(record) for record in records]
+
+
+def _offset(message: Message) -> int:
+    offset = optional(message, "offset", int, 0)
+    if offset < 0:
+        raise BadMessage("offset counts what came before")
+    return offset
 
 
 def _resolve(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
@@ -213,7 +261,9 @@ def _resolve(agent: "Agent", connection: Connection, message: Message) -> Callab
     return lambda: {"row": source.details_of(path)["row"]}
 
 
-def _instrument(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
+def _instrument(
+    agent: "Agent", connection: Connection, message: Message
+) -> Callable[[], "Message | Future[Message]"]:
     path, lease = _path(message), connection.lease
     mode = optional(message, "mode", str, "counter")
     if mode not in ("counter", "hook"):
@@ -228,34 +278,59 @@ def _instrument(agent: "Agent", connection: Connection, message: Message) -> Cal
         raise BadMessage("seconds must be positive, and at most a year")
     assert lease is not None
 
-    def work() -> Message:
-        how = {"mode": mode, "created": created, "live": live, "engine": engine, "allow_import": agent.allow_import}
+    def instrument() -> Record:
+        how = {"mode": mode, "created": created, "live": live, "engine": engine}
         record = agent.leases.instrument(lease, path, keep, seconds, **how)
         agent.post(agent.watch_cost)
-        return {"row": source.settled_row(record)}
+        return record
+
+    def work() -> Message | Future[Message]:
+        record = instrument()
+        if record.state != "pending" or not agent.allow_import:
+            return {"row": source.settled_row(record)}
+
+        def imported(error: BaseException | None) -> Message:
+            if error is not None:
+                agent.leases.withdraw(lease, record, keep)
+                raise error
+            return {"row": source.settled_row(instrument())}  # if it is refused, that says why
+
+        try:
+            return importing.aside(record.path.partition(":")[0], imported)
+        except NotRewritable:
+            agent.leases.withdraw(lease, record, keep)
+            raise
 
     return work
 
 
 def _restore(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
-    lease = connection.lease
+    lease, view = connection.lease, connection.view
     assert lease is not None
     if optional(message, "all", bool, False):
-        own = optional(message, "own", bool, False)
+        own, offset = optional(message, "own", bool, False), _offset(message)
 
-        def work_all() -> Message:
-            if own:
-                return {"rows": [registry.row(each) for each in registry.restore_all(lease.id)]}
-            records = [each for each in registry.records() if each.state != "off"]
-            refusals = []
+        def chosen() -> list[Record]:
+            view.refusals = []
+            active = (each for each in registry.records() if each.state != "off")
+            return [each for each in active if not own or lease.id in each.holders]
+
+        def restored(records: list[Record]) -> list[Row]:
             for record in records:
                 try:
-                    agent.leases.restore(lease, record)
+                    if own:
+                        registry.restore(record, lease.id)
+                    else:
+                        agent.leases.restore(lease, record)
                 except RecompyleError as refusal:
-                    refusals.append(refusal)
-            if refusals:
-                raise refusals[0]
-            return {"rows": [registry.row(record) for record in records]}
+                    view.refusals.append(refusal)
+            return _rows(records)
+
+        def work_all() -> Message:
+            rows, total = view.part("restored", offset, chosen, restored)
+            if view.refusals and offset + len(rows) >= total:  # after all others
+                raise view.refusals[0]
+            return {"rows": rows, "total": total}
 
         return work_all
     path = _path(message)
@@ -270,9 +345,18 @@ def _restore(agent: "Agent", connection: Connection, message: Message) -> Callab
     return work
 
 
+def _all_counted() -> list[Record]:
+    return [record for record in registry.records() if record.hits is not None]
+
+
+def _counts(records: list[Record]) -> list[tuple[str, int]]:
+    return [(record.path, record.hits.count) for record in records if record.hits is not None]
+
+
 def _stats(agent: "Agent", connection: Connection, message: Message) -> Message:
     if message.get("paths") is None:
-        return {"stats": [(each.path, each.hits.count) for each in registry.records() if each.hits is not None]}
+        counted, total = connection.view.part("stats", _offset(message), _all_counted, _counts)
+        return {"stats": counted, "total": total}
     found = ((path, registry.known(path)) for path in proto.strings(message, "paths"))
     return {"stats": [(path, each.hits.count) for path, each in found if each is not None and each.hits is not None]}
 
@@ -285,8 +369,8 @@ def _details(agent: "Agent", connection: Connection, message: Message) -> Callab
         after = found["after"]
         return {
             "row": found["row"],
-            "before": found["before"][: proto.TEXT_LENGTH],
-            "after": None if after is None else after[: proto.TEXT_LENGTH],
+            "before": proto.shortened(found["before"]),
+            "after": None if after is None else proto.shortened(after),
             "in_flight": found["row"]["in_flight"],
         }
 
@@ -310,7 +394,7 @@ def _subscribe(agent: "Agent", connection: Connection, message: Message) -> Mess
     if not 0 <= hz <= proto.HZ:
         raise BadMessage(f"hz is from 0 to {proto.HZ}")
     connection.view.every = 0.0 if hz < 0.01 else 1 / hz
-    connection.view.due = 0.0
+    connection.view.due, connection.view.frame = 0.0, iter(())
     return {}
 
 

@@ -113,13 +113,17 @@ class Patch:
             raise ValueError("exchange() needs at least one pass")
         in_order(passes)
         other = Patch(passes)
+        self.exchange_for(other)
+        return other
+
+    def exchange_for(self, other: "Patch") -> None:
+        """As `exchange`, by a patch that has done nothing yet. Whatever ends this, that one is in place, or this."""
         with locked():
             mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]
-            _change(mine, lambda function, layers: tuple(_with_patch(layer, self, other) for layer in layers))
             kept = set(map(id, mine))
             other._functions = [ref for ref in self._functions if id(ref()) in kept]
             other._future, other._original = self._future, self._original
-        return other
+            _change(mine, lambda function, layers: tuple(_with_patch(layer, self, other) for layer in layers))
 
     def _candidates(self) -> list[FunctionType]:
         # of a future scope also the functions made meanwhile, and those that make them
@@ -197,6 +201,9 @@ def _with_patch(layer: Patch | _Inner, old: Patch, new: Patch) -> Patch | _Inner
     return new if layer is old else layer
 
 
+_NOTHING_SAVED = (0, None, None)
+
+
 class _Entry:
     """One patched function.
 
@@ -208,7 +215,7 @@ class _Entry:
         layers: the patches, the first one innermost.
         built: passes, and the code with all of them. Kept while some are paused: to build it again takes time, and
             fails if the source has changed meanwhile.
-        saved: for `unswap`, from the first swap.
+        saved: for `unswap`, from the first swap; until then nothing to put back.
     """
 
     __slots__ = ("built", "layers", "original", "pristine", "put", "ref", "saved")
@@ -219,7 +226,7 @@ class _Entry:
         self.pristine = origin.of(function.__code__)
         self.layers: _Layers = ()
         self.built: tuple[tuple[Any, ...], CodeType] | None = None
-        self.saved: Any = None
+        self.saved: Any = _NOTHING_SAVED
 
     def is_foreign(self) -> bool:
         """Whether somebody else has changed the function's code."""
@@ -232,14 +239,22 @@ class _Entry:
         Raises:
             NotRewritable: refused; nothing has changed.
         """
-        if code is self.original:
-            if self.put is not code and not unswap(function, self.put, code, self.saved):
-                _abandon(self, function)
-                return
-        elif code is not self.put:
-            saved = swap(function, code)
-            if self.put is self.original:
-                self.saved = saved
+        try:
+            if code is self.original:
+                if self.put is not code and not unswap(function, self.put, code, self.saved):
+                    _abandon(self, function)
+                    return
+            elif code is not self.put:
+                saved = swap(function, code)
+                if self.put is self.original:
+                    self.saved = saved
+            self._note(function, layers, code)
+        except BaseException:
+            if function.__code__ is code:  # and then came Ctrl-C
+                self._note(function, layers, code)
+            raise
+
+    def _note(self, function: FunctionType, layers: _Layers, code: CodeType) -> None:
         self.layers, self.put = layers, code
         if code is not self.original:
             for layer in layers:
@@ -310,7 +325,7 @@ def with_siblings(found: Found) -> Found:
 
 
 def put_on(patch: Patch, found: Found, future: bool = False) -> None:
-    """Make a patch that has done nothing yet a layer of functions.
+    """Make a patch that has done nothing yet a layer of functions. Whatever ends this, the patch says if it is one.
 
     Parameters:
         patch: the patch.
@@ -322,13 +337,16 @@ def put_on(patch: Patch, found: Found, future: bool = False) -> None:
     """
     with locked():
         patch.skipped += found.refused
-        if found.several:
-            done = _add_where_possible(patch, found.functions, future)
-        else:
-            _add(patch, found.functions, future)
-            done = found.functions
-        patch._functions = [weakref.ref(function) for function in done]
+        patch._functions = [weakref.ref(function) for function in found.functions]
         patch._future = future
+        try:
+            if found.several:
+                done = _add_where_possible(patch, found.functions, future)
+            else:
+                _add(patch, found.functions, future)
+                done = found.functions
+        finally:
+            patch._functions = [ref for ref in patch._functions if (f := ref()) and patch in map(_patch_of, _layers(f))]
         if done:
             patch._original = _entries[id(done[0])].original
 
@@ -504,7 +522,6 @@ def _adopted(function: FunctionType) -> _Entry:
     if made is not None and made.code() is entry.put:
         entry.original = entry.pristine = made.pristine
         entry.layers = made.patches
-        entry.saved = (0, None, None)
         _entries[id(function)] = entry
     return entry
 
@@ -526,9 +543,8 @@ def _put_all(plan: list[tuple[_Entry, FunctionType, _Layers, CodeType]]) -> None
     done: list[tuple[_Entry, FunctionType, _Layers, CodeType]] = []
     try:
         for entry, function, layers, code in plan:
-            before = entry, function, entry.layers, entry.put
+            done.append((entry, function, entry.layers, entry.put))  # before it is: Ctrl-C may come right after it
             entry.put_in_place(function, layers, code)
-            done.append(before)
     except BaseException:
         for entry, function, layers, code in reversed(done):
             with contextlib.suppress(NotRewritable):

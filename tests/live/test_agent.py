@@ -11,7 +11,7 @@ import sys
 import threading
 
 import pytest
-from programs import LIMIT, until
+from programs import LIMIT, ROOT, until
 
 from recompyle import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
@@ -231,6 +231,17 @@ def test_a_line_of_a_megabyte(start):
     assert_well(program)
 
 
+def test_a_line_without_end_closes(start):
+    program = start(APP)
+    client = Raw(program)
+    sent = 0
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while sent < 100_000_000:
+            sent += client.sock.send(b"x" * 65536)
+    assert sent < 100_000_000
+    assert_well(program)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -312,6 +323,72 @@ def test_nothing_is_imported_unless_the_program_allows_it(start):
     allowing = start(APP, listen="live.listen(allow_import=True)")
     with allowing.connect() as second:
         assert second.instrument("colorsys:rgb_to_hsv")["state"] == "on"
+
+
+# Modules that come to an end when the program says so.
+GATES = """
+import sys, threading, types
+from importlib.machinery import ModuleSpec
+
+GATE = threading.Event()
+
+class Loader:
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.startswith("gated") else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec("def f(): return 1", vars(module))
+        GATE.wait()
+        if module.__name__ == "gated_failure":
+            raise OSError("no such luck")
+
+sys.meta_path.append(Loader())
+"""
+
+
+def test_an_import_without_end_keeps_nobody_waiting(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client, other = Raw(program), Raw(program)
+    client.send({"id": 1, "op": "instrument", "path": "gated:f"})
+    client.send({"id": 2, "op": "instrument", "path": "gated_failure:f"})
+    client.send({"id": 3, "op": "instrument", "path": "gated:nothing"})
+    client.send({"id": 4, "op": "instrument", "path": "__main__:total"})
+    answer = client.line()
+    assert (answer["id"], answer["row"]["state"]) == (4, "on")
+    rows = other.ask("list", instrumented=True)["rows"]
+    assert {row["path"]: row["state"] for row in rows} == {
+        "gated:f": "pending", "gated_failure:f": "pending", "gated:nothing": "pending", "__main__:total": "on"
+    }  # fmt: skip
+    program.told("GATE.set()")
+    answers = {answer["id"]: answer for answer in (client.line() for _ in range(3))}
+    assert (answers[1]["row"]["path"], answers[1]["row"]["state"]) == ("gated:f", "on")
+    assert answers[2]["error"] == {"slug": "failed", "text": "OSError: no such luck"}
+    assert answers[3]["error"]["slug"] == "not_found"
+    assert program.told("sys.modules['gated'].f()") == 1
+    assert dict(other.ask("stats")["stats"])["gated:f"] == 1
+    rows = other.ask("list", instrumented=True)["rows"]
+    assert "gated_failure:f" not in {row["path"] for row in rows}
+
+
+def test_what_waits_for_an_import_can_be_taken_back(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client = Raw(program)
+    client.send({"id": 1, "op": "instrument", "path": "gated:f"})
+    assert client.ask("restore", path="gated:f")["rows"][0]["state"] == "off"
+    assert client.ask("list", instrumented=True)["total"] == 0
+
+
+def test_at_most_eight_imports_at_once(start):
+    program = start(GATES + APP, listen="live.listen(allow_import=True)")
+    client = Raw(program)
+    for number in range(9):
+        client.send({"id": number, "op": "instrument", "path": f"gated_{number}:f"})
+    answer = client.line()
+    assert (answer["id"], answer["error"]["slug"]) == (8, "limit")
+    assert client.ask("list", instrumented=True)["total"] == 8
+    program.told("GATE.set()")
+    assert {client.line()["row"]["state"] for _ in range(8)} == {"on"}
 
 
 # -- how much
@@ -583,6 +660,68 @@ def test_after_a_failure_inside_it_can_begin_again(start):
     program.told("agent.post(lambda: 1 / 0) or agent._thread.join()")
     assert program.told("live.listen() is not agent")
     assert_well(program)
+
+
+# -- what goes wrong for one client
+
+
+def test_what_a_verb_fails_with_is_its_answer(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("from recompyle.live import verbs")
+    program.told("verbs._VERBS['stats'] = verbs._VERBS['list'] = lambda agent, connection, message: 1 / 0")
+    for op in ("stats", "list"):
+        answer = client.ask(op)
+        assert answer["id"] == 7
+        assert answer["error"] == {"slug": "failed", "text": "ZeroDivisionError: division by zero"}
+    assert client.ask("resolve", path="__main__:total")["ok"] and other.ask("resolve", path="__main__:total")["ok"]
+
+
+def test_what_cannot_be_sent_ends_that_client_only(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("from recompyle.live import verbs")
+    program.told("verbs._VERBS['list'] = lambda agent, connection, message: lambda: {'rows': {live}}")
+    answer = client.ask("list")
+    assert answer["id"] is None and answer["error"]["slug"] == "failed"
+    assert client.lines() == []
+    assert other.ask("resolve", path="__main__:total")["ok"]
+    assert_well(program)
+
+
+def test_a_counter_that_exits_ends_who_asks_for_it_only(start):
+    program = start(APP)
+    client, other = Raw(program), Raw(program)
+    program.told("live.counter('__main__:total', __import__('sys').exit)")
+    client.ask("subscribe", hz=20)
+    assert client.line()["error"]["slug"] == "failed"
+    assert client.lines() == []
+    assert other.ask("resolve", path="__main__:other")["ok"]
+    program.told("live.counter('__main__:total', None)")
+    assert_well(program)
+
+
+def test_a_counter_may_say_any_number(start):
+    program = start(APP)
+    program.told("live.counter('__main__:total', lambda: 10 ** 5000)")
+    assert_well(program)
+    program.told("live.counter('__main__:total', lambda: 2 ** 64 - 1)")
+    with program.connect() as client:
+        assert client.resolve("__main__:total")["calls"] == 2**64 - 1
+
+
+def test_an_error_that_cannot_say_what_was_wrong(start, tmp_path):
+    (tmp_path / "broken.py").write_text("""
+class Broken(ValueError):
+    def __str__(self):
+        raise self
+raise Broken
+""")
+    program = start(APP, listen="live.listen(allow_import=True)", PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    with program.connect() as client:
+        with pytest.raises(ValueError, match="cannot say what was wrong"):
+            client.instrument("broken:f")
+        assert client.resolve("__main__:total")["state"] == "off"
 
 
 # -- the controlling side against a hostile program

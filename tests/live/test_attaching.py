@@ -1,14 +1,17 @@
 """Attaching to programs that do not listen."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 from programs import LIMIT, until
 
+import recompyle
 from recompyle import Unreachable, live
 from recompyle.live import attaching, boot, place
 
@@ -143,11 +146,30 @@ def test_the_script_says_why_it_cannot(idle, tmp_path):
     program = idle(PYTHONPATH="")
     (tmp_path / "recompyle").mkdir()
     (tmp_path / "recompyle" / "__init__.py").write_text("raise SystemExit('no such thing here')")
-    assert eval(run_script(program, tmp_path, str(tmp_path)))["slug"] == "no_core"
+    assert eval(run_script(program, tmp_path, str(tmp_path))) == {
+        "unusable": "SystemExit: no such thing here",
+        "suffix": EXTENSION_SUFFIXES[0],
+    }
     refusing = idle(RECOMPYLE_LIVE="0")
     (tmp_path / boot.ANSWER).unlink()
     assert eval(run_script(refusing, tmp_path))["slug"] == "disabled"
     assert refusing.told("total()") == 2
+
+
+def test_a_python_that_it_is_not_compiled_for(idle, tmp_path, monkeypatch):
+    """As a debug build: it finds the package of whoever attaches, and no compiled module that it could load."""
+    program = idle(PYTHONPATH="")
+    shutil.copytree(os.path.dirname(recompyle.__file__), tmp_path / "recompyle", ignore=shutil.ignore_patterns("*.so"))
+    monkeypatch.setattr(recompyle, "__file__", str(tmp_path / "recompyle" / "__init__.py"))
+    monkeypatch.setattr(attaching, "_check", lambda pid: None)
+    monkeypatch.setattr(attaching, "_send", lambda pid, path: program.told(f"exec(open({path!r}).read(), {{}})"))
+    before = program.told("list(sys.path)")
+    with pytest.raises(Unreachable) as refusal:
+        live.attach(program.pid, timeout=LIMIT)
+    assert refusal.value.slug == "no_core"
+    assert "Error: " in str(refusal.value) and EXTENSION_SUFFIXES[0] in str(refusal.value)
+    until(lambda: program.told("list(sys.path)") == before)
+    assert program.told("total()") == 2
 
 
 def test_a_script_is_replaced_as_a_whole(tmp_path):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from recompyle import Unreachable
+from recompyle.live import demo
 from recompyle.live.demo import instrumenting_app
 from recompyle.live.demo.instrumenting_app.registry import REGISTRY
 
@@ -97,8 +99,8 @@ def start():
         return running[-1]
 
     yield start_demo
-    for demo in running:
-        demo.end()
+    for each in running:
+        each.end()
 
 
 def test_the_example_of_the_seed(start):
@@ -275,3 +277,21 @@ def test_the_registry_holds_a_hundred():
 def test_the_program_knows_nothing_of_instrumentation():
     for file in Path(instrumenting_app.__file__).parent.rglob("*.py"):
         assert "recompyle" not in file.read_text(encoding="utf-8")
+
+
+def test_a_split_demo_that_cannot_start_says_so():
+    done = subprocess.run(
+        [sys.executable, "-m", "recompyle", "live", "demo", "--split", "--plain", "--once"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RECOMPYLE_LIVE": "0"},
+    )
+    assert done.returncode == 3 and done.stdout == ""
+    assert "RECOMPYLE_LIVE=0 is set" in done.stderr, "what the program says"
+    assert done.stderr.splitlines()[-1].endswith("the program of the demo has ended at once, with code 1: see above")
+
+
+def test_a_split_demo_without_an_interpreter_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(Unreachable, match=r"cannot be started: .*No such file"):
+        demo.split(demo.Options())

@@ -1,10 +1,12 @@
 """Files of sockets: private folders, names, processes that are gone."""
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -133,6 +135,64 @@ def test_a_socket_of_that_name_elsewhere_is_no_obstacle(start, tmp_path):
             os.chdir(before)
         listener.listen()
         assert place_of(program.pid).socket == program.path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@as_root
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_socket_of_another_user_is_looked_past(runtime, mode):
+    """It is named after a process of ours that does not listen."""
+    nobody = 65534
+    folder = tempfile.mkdtemp(dir="/tmp")
+    where = Place(folder, os.getpid(), place.start_of(os.getpid()))
+    os.chown(folder, nobody, nobody)
+    os.chmod(folder, mode)
+    with Decoy(where, nobody), pytest.raises(Unreachable) as refusal:
+        assert where in place.found()
+        connect(os.getpid())
+    shutil.rmtree(folder)
+    assert refusal.value.slug == "no_agent"
+    assert "does not listen" in str(refusal.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@as_root
+def test_what_the_system_tells_of_sockets_and_processes(start, tmp_path):
+    program = start()
+    where = place_of(program.pid)
+    assert place.user_of(program.pid) == os.geteuid()
+    assert where.may_be_of(os.geteuid()) and where.may_be_of(None) and not where.may_be_of(os.geteuid() + 1)
+    assert Place(str(tmp_path / "gone"), 1, 1).may_be_of(7), "nobody knows"
+
+
+class Decoy:
+    """A process of another user that binds a socket of any name."""
+
+    def __init__(self, where, user):
+        self.ready, ready = os.pipe()
+        self.end, end = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.setgid(user)
+                os.setuid(user)
+                listener = socket.socket(socket.AF_UNIX)
+                listener.bind(where.socket)
+                listener.listen()
+                os.write(ready, b"r")
+                os.close(end)
+                os.read(self.end, 1)
+            finally:
+                os._exit(0)
+        self.ends = ready, end
+
+    def __enter__(self):
+        assert os.read(self.ready, 1) == b"r"
+
+    def __exit__(self, *exc_info):
+        for each in (*self.ends, self.ready, self.end):
+            os.close(each)
+        os.waitpid(self.pid, 0)
 
 
 def test_a_runtime_folder_that_others_can_fill_is_not_used(runtime):

@@ -48,6 +48,13 @@ def test_a_line_without_end_is_not_kept():
     assert list(reader.feed(b"\n{}\n")) == [b"{}"]
 
 
+def test_a_line_without_end_is_one_fault_after_the_other():
+    reader = Lines(1000)
+    assert [found for _ in range(1000) for found in reader.feed(b"x" * 100)] == [None] * 7
+    assert list(reader.feed(b"\n{}\n")) == [b"{}"]
+    assert [found for _ in range(100) for found in reader.feed(b"x" * 100)] == [None], "it begins anew"
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

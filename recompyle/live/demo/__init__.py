@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
+from recompyle.errors import Unreachable
 from recompyle.live import counter, plain
 from recompyle.live.resolve import accept
 from recompyle.live.session import Session
@@ -108,20 +109,28 @@ def split(options: Options) -> tuple[Session, Callable[[], None]]:
 
     Returns:
         A session, and what ends the process.
+
+    Raises:
+        Unreachable: it does not start; what it has to say of that is on the standard error.
     """
     from recompyle.live.client import connect
     from recompyle.live.remote import watch
 
     command = [sys.executable, "-m", __name__, repr(options.sleep), repr(options.seed)]
-    app = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        app = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise Unreachable(f"the program of the demo cannot be started: {sys.executable}: {error.strerror}") from None
     assert app.stdin is not None and app.stdout is not None
-    path = app.stdout.readline().strip()  # nothing, if it has ended
 
     def end() -> None:
         with app:
             app.kill()
 
     try:
+        path = app.stdout.readline().strip()
+        if not path:
+            raise Unreachable(f"the program of the demo has ended at once, with code {app.wait()}: see above")
         return watch(connect(path=path), hz=options.hz), end
     except BaseException:
         end()
