@@ -70,13 +70,15 @@ class Screen:
         return next(each for each in self.lines if text in each)
 
 
-def on_screen(rows, test, size=(80, 24), work=None, **options):
-    """Show rows and run a coroutine function with the `Screen`; the options are those of the session."""
+def on_screen(rows, test, size=(80, 24), work=None, ns=None):
+    """Show rows and run a coroutine function with the `Screen`; for `ns` see `Scripted`."""
     from recompyle.live.tui.app import Live
 
     async def run():
         shown = None
-        session = Session(Scripted(rows), clock=lambda: shown.now if shown else 0.0, **options)
+        source = Scripted(rows)
+        source.ns = ns
+        session = Session(source, clock=lambda: shown.now if shown else 0.0)
         app = Live(session, work=work)
         async with app.run_test(size=size) as pilot:
             shown = Screen(app, pilot, session)

@@ -31,7 +31,7 @@ def watch(client: Client, *, hz: int = HZ, **chosen: Any) -> Session:
         chosen: which rows: see `Remote`.
     """
     source = Remote(client, **chosen)
-    session = Session(source, hz=hz, ns_per_hit=client.ns_per_hit)
+    session = Session(source, hz=hz)
     source.say = session.tell
     return session
 
@@ -230,6 +230,9 @@ class Remote:
 
     def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
         return self.client.begin_profile(path, limit_ms, report)
+
+    def ns_per_hit(self, mode: str) -> float:
+        return self.client.ns_per_hook_hit if mode == "hook" else self.client.ns_per_hit
 
     def close(self, keep: bool = False) -> None:
         self.client.close(keep)

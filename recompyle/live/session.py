@@ -20,6 +20,7 @@ from recompyle.live.source import Details, Source
 __all__ = ["COLUMNS", "HZ", "Line", "Session", "Snapshot"]
 
 HZ = (1, 2, 4, 5, 10, 20)
+MODES = ("counter", "hook")
 COLUMNS = ("state", "name", "calls", "hits", "rate", "last", "cost", "history")
 TEXT_COLUMNS = ("state", "name")
 SPARK_SECONDS = 30
@@ -76,7 +77,6 @@ class Session:
     Parameters:
         source: the program.
         hz: samples a second, one of `HZ`.
-        ns_per_hit: what one hit costs, for the column of costs; None: not shown.
         clock: gives seconds.
 
     Attributes:
@@ -98,12 +98,11 @@ class Session:
         source: Source,
         *,
         hz: int = 4,
-        ns_per_hit: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.source = source
         self.hz = hz
-        self.ns_per_hit = ns_per_hit
+        self._ns_per_hit = {mode: source.ns_per_hit(mode) for mode in MODES}
         self.lines: list[Line] = []
         self.selected: str | None = None
         self.column, self.descending = "name", False
@@ -183,7 +182,8 @@ class Session:
         last = None if track.seen is None else now - track.seen
         row["rate"] = None if rate is None else round(rate, 1)
         row["last_hit_ms"] = None if last is None else round(last * 1000)
-        cost = None if rate is None or self.ns_per_hit is None else rate * self.ns_per_hit / 1e9
+        ns = self._ns_per_hit.get(row["mode"] or "")
+        cost = None if rate is None or ns is None else rate * ns / 1e9
         return Line(
             row, None if calls is None else calls - track.base_calls, hits - track.base_hits, rate, last, cost,
             track.history,
@@ -474,4 +474,4 @@ class Session:
 
     def tell(self, text: str) -> None:
         """Show a message with the next answers. May be called by any thread."""
-        self._answers.append(lambda: self._say("info", text))
+        self._answered(lambda: self._say("info", text))

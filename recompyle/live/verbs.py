@@ -166,7 +166,12 @@ def _welcome(connection: Connection) -> Message:
         "requests_a_second": proto.REQUESTS_A_SECOND,
         "lease_s": proto.LEASE_SECONDS,
     }
-    return {"session": connection.lease.id, "limits": limits, "ns_per_hit": round(cost.ns_per_hit("counter"), 1)}
+    return {
+        "session": connection.lease.id,
+        "limits": limits,
+        "ns_per_hit": round(cost.ns_per_hit("counter"), 1),
+        "ns_per_hook_hit": round(cost.ns_per_hit("hook"), 1),
+    }
 
 
 # -- verbs: each answers with a message, with what the worker has to do for one, or not at all

@@ -14,7 +14,8 @@ WAIT = 30
 
 def session_of(source):
     clock = Clock()
-    return Session(source, clock=clock, ns_per_hit=100.0), clock
+    source.ns = 100.0
+    return Session(source, clock=clock), clock
 
 
 def names(session):

@@ -46,4 +46,4 @@ def test_screen(size):
             file.write_text(text, encoding="utf-8")
         assert text == file.read_text(encoding="utf-8")
 
-    on_screen(program(), test, size=size, ns_per_hit=10)
+    on_screen(program(), test, size=size, ns=10)
