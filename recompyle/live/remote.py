@@ -16,7 +16,7 @@ from recompyle.live.source import Details
 
 __all__ = ["Remote", "watch"]
 
-RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile, at least
+RESCAN = 10.0  # seconds between two looks for functions that were defined meanwhile, at least
 SHARE = 0.01  # of the program's time, at most, for those
 HZ = 4
 QUIET_HZ = 1  # where the counters are shared, only states are told

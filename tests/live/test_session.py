@@ -55,8 +55,11 @@ def test_rate_of_what_is_off_is_not_shown():
 
 
 def test_counts_that_begin_again_give_no_negative_rate():
-    source = Scripted(f=100)
+    source = Scripted(f=99)
     session, clock = session_of(source)
+    session.refresh()
+    clock.now += 1
+    source.set("f", 100)
     session.refresh()
     clock.now += 1
     source.set("f", 5)

@@ -101,8 +101,8 @@ class Live(App[str]):
                 self._sampling.stop()
             self._sampling = self.set_interval(1 / self._hz, self.sample)
         if self.is_headless or _takes_more(sys.__stderr__):
-            self.session.refresh()
-            self._draw()
+            if self.session.refresh():
+                self._draw()
 
     def on_answered(self) -> None:
         self.session.answers()

@@ -129,7 +129,7 @@ def _gap(column: Column) -> str:
 
 
 def _placed(text: str, column: Column) -> str:
-    return _gap(column) + fit(text, column.width, column.name not in (*TEXT_COLUMNS, "history"))
+    return _gap(column) + fit(text, column.width, column.name not in TEXT_COLUMNS)
 
 
 def messages(said: Sequence[tuple[str, str]], width: int) -> list[Row]:

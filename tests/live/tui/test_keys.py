@@ -573,7 +573,7 @@ def test_sizes():
 
 def test_long_messages_make_room_for_themselves():
     async def test(ui):
-        ui.session.messages.append(("error", "word " * 40))
+        ui.session.tell("word " * 40)
         await ui.sample()
         assert sum("word" in each for each in ui.lines) == 3
         assert sum("Service" in each for each in ui.lines) == 18
