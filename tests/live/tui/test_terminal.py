@@ -151,7 +151,7 @@ def test_the_terminal_goes_away(demo):
 def test_suspend_and_continue(demo):
     demo.type(b"\x1a")
     wait_for(lambda: os.waitid(os.P_PID, demo.process.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG))
-    demo.read()
+    demo.read_all()
     assert as_before(demo)
     seen = len(demo.got)
     demo.process.send_signal(signal.SIGCONT)
