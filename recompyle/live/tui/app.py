@@ -77,6 +77,7 @@ class Live(App[str]):
 
     async def on_mount(self) -> None:
         self.session.wake = lambda: self.post_message(Answered())
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())  # the terminal was the shell's meanwhile
         loop = asyncio.get_running_loop()
         for each in ENDING:
             loop.add_signal_handler(each, self._end_by, each)

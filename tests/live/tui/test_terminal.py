@@ -149,6 +149,13 @@ def test_the_terminal_goes_away(demo):
 
 
 def test_suspend_and_continue(demo):
+    def only_changes_are_drawn():
+        drawn = len(demo.got)
+        demo.type(b"f")
+        demo.wait_for(b" 4 Hz ", since=drawn)
+        return b"Qualified name" not in demo.got[drawn:]
+
+    wait_for(only_changes_are_drawn)
     demo.type(b"\x1a")
     wait_for(lambda: os.waitid(os.P_PID, demo.process.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG))
     demo.read_all()
