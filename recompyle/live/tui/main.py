@@ -285,7 +285,7 @@ class Main(Page):
     def _show_details(self, path: str, shown: Details) -> None:
         def rows() -> list[view.Row]:
             line = next((each for each in self._session.lines if each.path == path), None)
-            return view.details(shown, line, self._unicode)
+            return view.details(shown, line, self.app.size.width, self._unicode)
 
         self.app.push_screen(Reader(self._short(path), rows))
 

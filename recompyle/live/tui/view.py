@@ -23,7 +23,7 @@ __all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messa
 Cell = tuple[str, str]  # text, and the name of its style
 Row = tuple[Cell, ...]
 MOST_MESSAGES = 3
-HINTS = ("a path", "Enter instrument", "u restore", "d details", "/ filter", "s sort", "? help", "q quit")
+HINTS = ("a path", "Enter instrument", "u restore", "d details", "/ filter", "? help", "q quit", "s sort")
 
 
 def too_small(width: int, height: int) -> Row | None:
@@ -157,17 +157,18 @@ def hint(width: int) -> Row:
     return ((text, "hint"),)
 
 
-def details(shown: Details, line: Line | None, unicode: bool) -> list[Row]:
+def details(shown: Details, line: Line | None, width: int, unicode: bool) -> list[Row]:
     """The screen of details.
 
     Parameters:
         shown: as gathered when it was opened.
         line: the newest numbers, if there are any.
+        width: in cells; long facts take several lines.
         unicode: whether more than ASCII can be shown.
     """
     row = shown["row"] if line is None else line.row
     state = row["state"] if row["mode"] is None else f"{row['state']} ({row['mode']})"
-    facts = {
+    facts: dict[str, object] = {
         "state": f"{glyph(row['state'], unicode)} {state}",
         "kind": row["kind"] if row["flavor"] == "plain" else f"{row['flavor'].replace('_', ' ')}, {row['kind']}",
         "defined": f"{row['file']}, line {row['line']}",
@@ -180,8 +181,12 @@ def details(shown: Details, line: Line | None, unicode: bool) -> list[Row]:
     }
     if row["error"] is not None:
         facts[row["error"]["slug"]] = row["error"]["text"]
-    rows: list[Row] = [((f" {name:<12}", "title"), (printable(str(text)), "")) for name, text in facts.items() if text]
-    rows += [((f" {'note':<12}", "title"), (printable(note), "")) for note in row["notes"]]
+    told = [*((name, str(text)) for name, text in facts.items() if text), *(("note", note) for note in row["notes"])]
+    rows: list[Row] = [
+        ((f" {'' if number else name:<12}", "title"), (part, ""))
+        for name, text in told
+        for number, part in enumerate(textwrap.wrap(printable(text), max(1, width - 13)))
+    ]
     for title, text in (("code before" if shown["after"] else "code", shown["before"]), ("code after", shown["after"])):
         if text:
             rows += [(), ((f" {title}", "title"),), *(((f" {printable(each)}", ""),) for each in text.splitlines())]
