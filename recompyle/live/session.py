@@ -374,7 +374,7 @@ class Session:
             done(future.result())
             return
         slug = getattr(error, "slug", None)
-        is_told = isinstance(error, (RecompyleError, ValueError))
+        is_told = isinstance(error, (RecompyleError, ValueError, LookupError))
         said = str(error) if is_told else f"{type(error).__name__}: {error}"
         near = self.nearest(what) if slug == "not_found" or isinstance(error, ValueError) else []
         hint = f"; did you mean {', '.join(near)}?" if near else ""

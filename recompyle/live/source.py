@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypedDict
 
-from recompyle.errors import NotRewritable
+from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject.listing import listing
 from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed
@@ -28,7 +28,7 @@ class Details(TypedDict):
 
     Attributes:
         row: the function's row, with frames on old code counted.
-        before, after: disassembly; ``after`` is None while it is off.
+        before, after: disassembly; ``after`` is None while it is off. Without a function ``before`` is empty.
     """
 
     row: Row
@@ -199,7 +199,13 @@ def details_of(path: str) -> Details:
     Raises:
         RecompyleError, LookupError, ValueError: the path leads to no function.
     """
-    target = resolve(path)
+    try:
+        target = resolve(path)
+    except (RecompyleError, LookupError):  # of what waits for its module or was refused, that is all
+        waiting = state.registry.known(path)
+        if waiting is None:
+            raise
+        return {"row": settled_row(waiting), "before": "", "after": None}
     record = state.registry.known(target.path) if target.kind == "closure" else state.registry.of(target.function)
     if record is None:
         place = Listed(*target[:8], weakref.ref(target.function))

@@ -130,7 +130,7 @@ def _said(error: BaseException) -> tuple[str, str]:
         case RecompyleError():
             return error.slug, str(error)
         case Absent():
-            return "not_imported", f"{error.module} is not imported"
+            return "not_imported", str(error)
         case ValueError() | TypeError():
             return "malformed", str(error)
         case _:

@@ -127,6 +127,27 @@ def test_the_cost_is_that_of_the_mode():
     assert [line.cost for line in session.lines] == pytest.approx([1000 * 10e-9, 1000 * 100e-9])
 
 
+def test_details_of_what_waits_and_of_what_was_refused():
+    live.instrument("wave:open")
+    with pytest.raises(LookupError):
+        live.instrument("json:nothing")
+    session = Session(Local())
+    shown = []
+    for path in ("wave:open", "json:nothing"):
+        session.details(path, shown.append).result(WAIT)
+    session.answers()
+    assert [(each["row"]["state"], each["before"], each["after"]) for each in shown] == [
+        ("pending", "", None),
+        ("refused", "", None),
+    ]
+    assert "nothing" in shown[1]["row"]["error"]["text"]
+    for ask in (session.details, session.profile):
+        with pytest.raises(LookupError):
+            ask("sunau:open", *([0.0] * (ask == session.profile)), shown.append).result(WAIT)
+        session.answers()
+        assert session.messages.pop() == ("error", "failed: sunau is not imported")
+
+
 def test_what_is_told_wakes_the_screen():
     session = Session(Scripted())
     woken = []

@@ -18,11 +18,11 @@ from recompyle.live.table import (
     width_of,
 )
 
-__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small"]
+__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small", "total"]
 
 Cell = tuple[str, str]  # text, and the name of its style
 Row = tuple[Cell, ...]
-MOST_MESSAGES = 3
+MOST_MESSAGES = 5
 HINTS = ("a path", "Enter instrument", "u restore", "d details", "/ filter", "? help", "q quit", "s sort")
 
 
@@ -35,10 +35,8 @@ def too_small(width: int, height: int) -> Row | None:
 
 def header(session: Session, width: int, unicode: bool) -> Row:
     """The first line: what is watched and how; on its right what is on."""
-    source, totals = session.source, session.totals
-    right = f"{totals['on']} on / {session.count} "
-    if totals["pending"]:
-        right = f"{totals['pending']} pending, {right}"
+    source = session.source
+    right = f"{total(session)} / {session.count} "
     parts = {"title": "recompyle live", "pid": f"pid {source.pid}", "python": f"python {source.python}"}
     flags = [f"{session.hz} Hz"]
     if session.column not in [each.name for each in columns_for(width)]:
@@ -57,6 +55,12 @@ def header(session: Session, width: int, unicode: bool) -> Row:
             del parts[least]
     left = " " + "   ".join((*parts.values(), *flags))
     return ((fit(shorten(left, room, ""), room), "head"), (right, "head"))
+
+
+def total(session: Session) -> str:
+    """How many functions are on, and how many wait."""
+    totals = session.totals
+    return f"{totals['pending']} pending, " * bool(totals["pending"]) + f"{totals['on']} on"
 
 
 def marker(session: Session, unicode: bool) -> str:
@@ -139,12 +143,15 @@ def messages(said: Sequence[tuple[str, str]], width: int) -> list[Row]:
         said: pairs of level and text that belong together.
         width: in cells.
     """
-    rows: list[Row] = [
-        ((f" {part}", level),)
-        for level, text in said
-        for part in textwrap.wrap(printable(text), max(1, width - 1), subsequent_indent="  ")
-    ]
-    return rows[:MOST_MESSAGES] or [()]
+    rows: list[Row] = [((f" {part}", level),) for level, text in said for part in _wrapped(text, width - 1, "  ")]
+    if len(rows) > MOST_MESSAGES:
+        rows[MOST_MESSAGES - 1 :] = [((" ...", "hint"),)]
+    return rows or [()]
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """A text in lines of some width at most; leading spaces stay, and so do words as long as they fit."""
+    return textwrap.wrap(printable(text), max(1, width), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def hint(width: int) -> Row:
@@ -171,7 +178,7 @@ def details(shown: Details, line: Line | None, width: int, unicode: bool) -> lis
     facts: dict[str, object] = {
         "state": f"{glyph(row['state'], unicode)} {state}",
         "kind": row["kind"] if row["flavor"] == "plain" else f"{row['flavor'].replace('_', ' ')}, {row['kind']}",
-        "defined": f"{row['file']}, line {row['line']}",
+        "defined": row["file"] and f"{row['file']}, line {row['line']}",
         "owner": row["owner"],
         "also": ", ".join(row["aliases"]),
         "calls": "not counted by the program" if row["calls"] is None else f"{row['calls']:,}",
@@ -185,9 +192,12 @@ def details(shown: Details, line: Line | None, width: int, unicode: bool) -> lis
     rows: list[Row] = [
         ((f" {'' if number else name:<12}", "title"), (part, ""))
         for name, text in told
-        for number, part in enumerate(textwrap.wrap(printable(text), max(1, width - 13)))
+        for number, part in enumerate(_wrapped(text, width - 13))
     ]
     for title, text in (("code before" if shown["after"] else "code", shown["before"]), ("code after", shown["after"])):
         if text:
-            rows += [(), ((f" {title}", "title"),), *(((f" {printable(each)}", ""),) for each in text.splitlines())]
+            rows += [(), ((f" {title}", "title"),)]
+            rows += [
+                ((f" {part}", ""),) for each in text.splitlines() for part in _wrapped(each, width - 1, " " * 24) or [""]
+            ]
     return rows

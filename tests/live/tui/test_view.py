@@ -130,9 +130,10 @@ def test_states_differ_without_colour(state):
     assert state in texts(view.details({"row": session.lines[0].row, "before": "", "after": None}, None, 80, True))[0]
 
 
-def test_messages_take_three_lines_at_most():
+def test_messages_take_five_lines_at_most():
     assert texts(view.messages([("info", "short")], 60)) == [" short"]
-    assert len(view.messages([("error", "word " * 100)], 60)) == 3
+    assert [each.rstrip() for each in texts(view.messages([("error", "word " * 100)], 60))][4:] == [" ..."]
+    assert len(view.messages([("error", "word " * 40)], 60)) == 4
     assert all(width_of(each) <= 60 for each in texts(view.messages([("error", "x" * 500)], 60)))
     assert view.messages([], 60) == [()]
 
