@@ -7,7 +7,6 @@ from types import CodeType, FunctionType
 from .edit import Edit
 from .write import write
 
-
 __all__ = ["listing", "show"]
 
 

@@ -101,9 +101,8 @@ class Live(App[str]):
             if self._sampling is not None:
                 self._sampling.stop()
             self._sampling = self.set_interval(1 / self._hz, self.sample)
-        if self.is_headless or _takes_more(sys.__stderr__):
-            if self.session.refresh():
-                self._draw()
+        if (self.is_headless or _takes_more(sys.__stderr__)) and self.session.refresh():
+            self._draw()
 
     def on_answered(self) -> None:
         self.session.answers()

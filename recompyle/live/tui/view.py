@@ -196,8 +196,6 @@ def details(shown: Details, line: Line | None, width: int, unicode: bool) -> lis
     ]
     for title, text in (("code before" if shown["after"] else "code", shown["before"]), ("code after", shown["after"])):
         if text:
-            rows += [(), ((f" {title}", "title"),)]
-            rows += [
-                ((f" {part}", ""),) for each in text.splitlines() for part in _wrapped(each, width - 1, " " * 24) or [""]
-            ]
+            lines = (_wrapped(each, width - 1, " " * 24) or [""] for each in text.splitlines())
+            rows += [(), ((f" {title}", "title"),), *(((f" {part}", ""),) for parts in lines for part in parts)]
     return rows

@@ -85,7 +85,7 @@ def test_slow_runs_are_shown_as_they_come(demo):
 
 def test_other_sizes(demo):
     demo.run("resize-window", "-x", "150", "-y", "40")
-    demo.wait_for(r"Hits/s +Last hit +Cost 30 s")
+    demo.wait_for(r"Hits/s +Last hit +Cost +30 s")
     demo.run("resize-window", "-x", "59", "-y", "24")
     demo.wait_for(r"59x24 is too small: 60x12 at least")
     demo.run("resize-window", "-x", "60", "-y", "12")
