@@ -70,13 +70,15 @@ class Screen:
         return next(each for each in self.lines if text in each)
 
 
-def on_screen(rows, test, size=(80, 24), work=None, **options):
-    """Show rows and run a coroutine function with the `Screen`; the options are those of the session."""
+def on_screen(rows, test, size=(80, 24), work=None, ns=None):
+    """Show rows and run a coroutine function with the `Screen`; for `ns` see `Scripted`."""
     from recompyle.live.tui.app import Live
 
     async def run():
         shown = None
-        session = Session(Scripted(rows), clock=lambda: shown.now if shown else 0.0, **options)
+        source = Scripted(rows)
+        source.ns = ns
+        session = Session(source, clock=lambda: shown.now if shown else 0.0)
         app = Live(session, work=work)
         async with app.run_test(size=size) as pilot:
             shown = Screen(app, pilot, session)
@@ -151,14 +153,33 @@ class Terminal:
             except OSError:  # the other side was closed
                 return
 
+    def read_all(self):
+        """Take in all that has been written: what is written here and now comes behind it.
+
+        A pseudo-terminal hands on a little later what it was given.
+        """
+        self.read()
+        end = b"<all read>"
+        os.write(self.slave, end)
+
+        def came():
+            self.read()
+            return self.got.endswith(end)
+
+        wait_for(came)
+        self.got = self.got.removesuffix(end)
+
     def wait_for(self, *texts, since=0):
         """Read until all of some texts have come."""
 
         def all_there():
             self.read()
-            if self.process.poll() is not None and not all(each in self.got[since:] for each in texts):
-                raise AssertionError(f"ended with {self.process.returncode}: {self.got[-3000:]!r}")
-            return all(each in self.got[since:] for each in texts)
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self.read_all()
+            found = all(each in self.got[since:] for each in texts)
+            assert found or not has_ended, f"ended with {self.process.returncode}: {self.got[-3000:]!r}"
+            return found
 
         wait_for(all_there)
 
@@ -173,7 +194,7 @@ class Terminal:
             return self.process.poll() is not None
 
         wait_for(over)
-        self.read()
+        self.read_all()
         return self.process.returncode
 
     @property

@@ -38,6 +38,7 @@ class Scripted:
         orders: what was ordered, as tuples.
         polls: how often it was asked.
         gone: from now on polls fail.
+        ns: what one hit costs; None: not known. Sessions ask at their beginning.
     """
 
     pid, python, started = 4711, "3.13.0", 1.0
@@ -45,7 +46,7 @@ class Scripted:
     def __init__(self, rows=(), **hits):
         self.held = {each["path"]: each for each in rows}
         self.orders, self.polls, self.gone, self.kept = [], 0, False, None
-        self.report = None
+        self.report = self.ns = None
         for name, count in hits.items():
             self.set(name, count)
 
@@ -90,6 +91,9 @@ class Scripted:
         self.orders.append(("profile", path, limit_ms))
         self.report = report
         return answer(lambda: partial(self.orders.append, ("end", path)))
+
+    def ns_per_hit(self, mode):
+        return self.ns
 
     def close(self, keep=False):
         self.kept = keep

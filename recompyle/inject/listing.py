@@ -7,6 +7,8 @@ from types import CodeType, FunctionType
 from .edit import Edit
 from .write import write
 
+__all__ = ["listing", "show"]
+
 
 def show(target: FunctionType | CodeType, edits: Sequence[Edit] = ()) -> str:
     """The disassembly of a function before and after probes were put in.
@@ -31,8 +33,9 @@ def show(target: FunctionType | CodeType, edits: Sequence[Edit] = ()) -> str:
         from recompyle.rewrite import origin  # above this package; needed for people only
 
         before, after = origin.of(code), code
-    return f"before\n{_listing(before)}\nafter\n{_listing(after)}"
+    return f"before\n{listing(before)}\nafter\n{listing(after)}"
 
 
-def _listing(code: CodeType) -> str:
+def listing(code: CodeType) -> str:
+    """The disassembly of one code object, without those that it holds."""
     return dis.Bytecode(code).dis()

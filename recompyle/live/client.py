@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.place import Place
-from recompyle.live.proto import BadMessage, Lines, Message, check_row, field
+from recompyle.live.proto import BadMessage, Lines, Message, check_row, field, optional
 from recompyle.live.registry import LARGEST, Row
 from recompyle.live.source import Details
 
@@ -219,13 +219,13 @@ class Client:
     Attributes:
         pid, start, python: the program, as it says of itself.
         session: the session's name, to take it up again.
-        ns_per_hit: what one hit costs the program.
+        ns_per_hit, ns_per_hook_hit: what one hit costs the program, in nanoseconds; the latter with a call of a hook.
     """
 
     def __init__(self, sock: socket.socket, hello: Message):
         self.pid, self.start, self.python = int(hello["pid"]), int(hello["start"]), str(hello["python"])
         self.session = ""
-        self.ns_per_hit = 0.0
+        self.ns_per_hit = self.ns_per_hook_hit = 0.0
         self._sock = sock
         self._process = peer.process_of(sock)
         self._lock = threading.Lock()  # guards what follows; `_sending` the socket's writing side
@@ -249,6 +249,7 @@ class Client:
             answer = self.call("hello", v=proto.VERSION, token=token, session=session, timeout=timeout)
             self.session = field(answer, "session", str)
             self.ns_per_hit = field(answer, "ns_per_hit", float)
+            self.ns_per_hook_hit = optional(answer, "ns_per_hook_hit", float, self.ns_per_hit)
         except Unreachable:
             raise
         except RecompyleError as refusal:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.machinery import BuiltinImporter, FrozenImporter
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from os.path import abspath, join
 from types import FunctionType, ModuleType
 from typing import NamedTuple
@@ -64,12 +64,18 @@ def _is_programs_own(name: str, module: ModuleType) -> bool:
     return not abspath(file).startswith(_others_folders())
 
 
+def _real_name(name: str, module: ModuleType) -> str:
+    """What a module is called where others import it: ``__main__`` may be one of a package, run with ``-m``."""
+    spec = module_dict(module).get("__spec__")
+    return spec.name if name == "__main__" and type(spec) is ModuleSpec and type(spec.name) is str else name
+
+
 def _modules(everything: bool) -> Iterator[ModuleType]:
     seen: set[int] = set()
     for name, module in list(sys.modules.items()):
         if not isinstance(name, str) or not issubclass(type(module), ModuleType) or not is_imported(name):
             continue
-        if name.partition(".")[0] == "recompyle" or id(module) in seen:
+        if _real_name(name, module).partition(".")[0] == "recompyle" or id(module) in seen:
             continue
         seen.add(id(module))
         if everything or _is_programs_own(name, module):

@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from recompyle.live.session import Line, Session
+from recompyle.live.session import TEXT_COLUMNS, Line, Session
 from recompyle.live.table import MIN_WIDTH, columns_for, fit, is_unicode, printable, text_of
 
 __all__ = ["PERIOD", "Writer", "run"]
 
 PERIOD = 2.0  # seconds between two tables
 SLICE = 0.02  # seconds between two looks at what was typed
-NUMBERS = ("calls", "hits", "rate", "last", "cost")  # to the right of their columns
 
 
 class Writer:
@@ -54,10 +53,11 @@ class Writer:
         totals = self._session.totals
         pid, count = self._session.source.pid, self._session.count
         self._print(f"pid {pid}  {totals['on']} on / {count}  hits {totals['hits']:,}")
-        self._print(" ".join(fit(each.title, each.width, each.name in NUMBERS) for each in columns).rstrip())
+        self._print(" ".join(fit(each.title, each.width, each.name not in TEXT_COLUMNS) for each in columns).rstrip())
         for line in rows:
             texts = [text_of(line, each.name, each.width, self._unicode) for each in columns]
-            cells = [fit(text, each.width, each.name in NUMBERS) for text, each in zip(texts, columns, strict=True)]
+            both = zip(texts, columns, strict=True)
+            cells = [fit(text, each.width, each.name not in TEXT_COLUMNS) for text, each in both]
             self._print(" ".join(cells).rstrip())
 
     def messages(self) -> None:

@@ -17,7 +17,7 @@ from recompyle.live.source import Details
 
 __all__ = ["Remote", "watch"]
 
-RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile, at least
+RESCAN = 10.0  # seconds between two looks for functions that were defined meanwhile, at least
 SHARE = 0.01  # of the program's time, at most, for those
 HZ = 4
 QUIET_HZ = 1  # where the counters are shared, only states are told
@@ -32,7 +32,7 @@ def watch(client: Client, *, hz: int = HZ, **chosen: Any) -> Session:
         chosen: which rows: see `Remote`.
     """
     source = Remote(client, **chosen)
-    session = Session(source, hz=hz, ns_per_hit=client.ns_per_hit)
+    session = Session(source, hz=hz)
     source.say = session.tell
     return session
 
@@ -216,6 +216,9 @@ class Remote:
 
     def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
         return self.client.begin_profile(path, limit_ms, report)
+
+    def ns_per_hit(self, mode: str) -> float:
+        return self.client.ns_per_hook_hit if mode == "hook" else self.client.ns_per_hit
 
     def close(self, keep: bool = False) -> None:
         self.client.close(keep)

@@ -76,7 +76,7 @@ class Absent(LookupError):
     """
 
     def __init__(self, module: str, name: str):
-        super().__init__(module, name)
+        super().__init__(f"{module} is not imported")
         self.module, self.name = module, name
 
 

@@ -20,6 +20,7 @@ from recompyle.live.source import Details, Source
 __all__ = ["COLUMNS", "HZ", "Line", "Session", "Snapshot"]
 
 HZ = (1, 2, 4, 5, 10, 20)
+MODES = ("counter", "hook")
 COLUMNS = ("state", "name", "calls", "hits", "rate", "last", "cost", "history")
 TEXT_COLUMNS = ("state", "name")
 SPARK_SECONDS = 30
@@ -36,7 +37,7 @@ class Line:
         rate: hits a second; None with one sample.
         last: seconds since the last hit that was seen; None if none was.
         cost: part of one core that the probe takes, from 0 to 1; None where it is not known.
-        history: hits a second of the last 30 s, oldest first.
+        history: hits a second of the last 30 s, oldest first; it begins with the first hit that was seen.
     """
 
     row: Row
@@ -55,13 +56,17 @@ class Line:
     def state(self) -> str:
         return self.row["state"]
 
+    @property
+    def is_still(self) -> bool:
+        """Whether time alone changes nothing of it."""
+        return self.last is None and (self.rate is not None or self.state != "on")
+
 
 @dataclass(slots=True)
 class _Track:
     """What is remembered of one path between two samples."""
 
     hits: int
-    at: float
     seen: float | None = None  # when its hits last grew
     base_hits: int = 0
     base_calls: int = 0
@@ -76,7 +81,6 @@ class Session:
     Parameters:
         source: the program.
         hz: samples a second, one of `HZ`.
-        ns_per_hit: what one hit costs, for the column of costs; None: not shown.
         clock: gives seconds.
 
     Attributes:
@@ -98,12 +102,11 @@ class Session:
         source: Source,
         *,
         hz: int = 4,
-        ns_per_hit: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.source = source
         self.hz = hz
-        self.ns_per_hit = ns_per_hit
+        self._ns_per_hit = {mode: source.ns_per_hit(mode) for mode in MODES}
         self.lines: list[Line] = []
         self.selected: str | None = None
         self.column, self.descending = "name", False
@@ -115,6 +118,9 @@ class Session:
         self.wake: Callable[[], object] = lambda: None
         self._clock = clock
         self._all: list[Line] = []
+        self._rows: list[Row] = []  # the newest sample
+        self._sampled = 0.0  # when it was taken
+        self._still = False  # whether the same sample once more would show the same
         self._tracks: dict[str, _Track] = {}
         self._places: dict[str, int] = {}  # of lines in a frozen order
         self._answers: deque[Callable[[], None]] = deque()  # filled by other threads
@@ -133,13 +139,18 @@ class Session:
         if self.paused or self.gone is not None:
             return answered
         try:
-            rows = self.source.poll()
+            rows = list(self.source.poll())
         except ConnectionError as error:
             self.gone = str(error) or "the program is gone"
             self._say("error", self.gone)
             return True
         now = self._clock()
+        if self._still and rows == self._rows:
+            self._sampled = now
+            return answered
         self._all = [self._line(row, now) for row in rows]
+        self._rows, self._sampled = rows, now
+        self._still = all(line.is_still for line in self._all)
         self._zero_pending = False
         paths = {line.path for line in self._all}
         for path in self._tracks.keys() - paths:
@@ -164,26 +175,31 @@ class Session:
         track = self._tracks.get(row["path"])
         rate: float | None = None
         if track is None:
-            track = self._tracks[row["path"]] = _Track(hits, now, since=now, counted=hits)
+            track = self._tracks[row["path"]] = _Track(hits, since=now, counted=hits)
         else:
             if hits > track.hits:
+                if track.seen is None:
+                    track.since = self._sampled
                 track.seen = now
             if hits < track.hits:  # counted from 0 again
                 track.base_hits, track.counted = 0, hits
-            if now > track.at and hits >= track.hits:
-                rate = (hits - track.hits) / (now - track.at)
-            if now - track.since >= 1:
+            if now > self._sampled and hits >= track.hits:
+                rate = (hits - track.hits) / (now - self._sampled)
+            if track.seen is not None and now - track.since >= 1:
                 track.history.append(max(0, hits - track.counted) / (now - track.since))
                 track.since, track.counted = now, hits
-            track.hits, track.at = hits, now
+            track.hits = hits
         if self._zero_pending:
             track.base_hits, track.base_calls = hits, calls or 0
         if row["state"] != "on":
             rate = None
         last = None if track.seen is None else now - track.seen
-        row["rate"] = None if rate is None else round(rate, 1)
-        row["last_hit_ms"] = None if last is None else round(last * 1000)
-        cost = None if rate is None or self.ns_per_hit is None else rate * self.ns_per_hit / 1e9
+        if rate is not None:
+            row = {**row, "rate": round(rate, 1), "last_hit_ms": None if last is None else round(last * 1000)}
+        elif last is not None:
+            row = {**row, "last_hit_ms": round(last * 1000)}
+        ns = self._ns_per_hit.get(row["mode"] or "")
+        cost = None if rate is None or ns is None else rate * ns / 1e9
         return Line(
             row, None if calls is None else calls - track.base_calls, hits - track.base_hits, rate, last, cost,
             track.history,
@@ -198,7 +214,7 @@ class Session:
 
     def zero(self) -> None:
         """Show numbers from now on; totals are kept."""
-        self._zero_pending = True
+        self._zero_pending, self._still = True, False
 
     # -- order, filter, selection
 
@@ -358,7 +374,7 @@ class Session:
             done(future.result())
             return
         slug = getattr(error, "slug", None)
-        is_told = isinstance(error, (RecompyleError, ValueError))
+        is_told = isinstance(error, (RecompyleError, ValueError, LookupError))
         said = str(error) if is_told else f"{type(error).__name__}: {error}"
         near = self.nearest(what) if slug == "not_found" or isinstance(error, ValueError) else []
         hint = f"; did you mean {', '.join(near)}?" if near else ""
@@ -474,4 +490,4 @@ class Session:
 
     def tell(self, text: str) -> None:
         """Show a message with the next answers. May be called by any thread."""
-        self._answers.append(lambda: self._say("info", text))
+        self._answered(lambda: self._say("info", text))

@@ -1,7 +1,5 @@
 """Where a session gets its rows from and sends its orders to: this process, or another one."""
 
-import dis
-import io
 import os
 import sys
 import time
@@ -9,11 +7,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from fnmatch import fnmatchcase
-from types import CodeType
 from typing import Any, Protocol, TypedDict
 
-from recompyle.errors import NotRewritable
-from recompyle.live import state
+from recompyle.errors import NotRewritable, RecompyleError
+from recompyle.inject.listing import listing
+from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed
 from recompyle.live.registry import Record, Row
 from recompyle.live.resolve import resolve
@@ -30,7 +28,7 @@ class Details(TypedDict):
 
     Attributes:
         row: the function's row, with frames on old code counted.
-        before, after: disassembly; ``after`` is None while it is off.
+        before, after: disassembly; ``after`` is None while it is off. Without a function ``before`` is empty.
     """
 
     row: Row
@@ -56,7 +54,7 @@ class Source(Protocol):
         """All rows that match, looked up anew."""
 
     def poll(self) -> Sequence[Row]:
-        """The same rows with fresh numbers: cheap enough to be called 20 times a second.
+        """The same rows with fresh numbers, in dicts of their own: cheap enough to be called 20 times a second.
 
         Raises:
             ConnectionError: the program is gone.
@@ -84,6 +82,13 @@ class Source(Protocol):
 
         Returns:
             What ends it.
+        """
+
+    def ns_per_hit(self, mode: str) -> float | None:
+        """What one hit costs the program, in nanoseconds; None if it is not known.
+
+        Parameters:
+            mode: ``"counter"`` or ``"hook"``, the hook itself not counted.
         """
 
     def close(self, keep: bool = False) -> None:
@@ -174,6 +179,9 @@ class Local:
     def profile(self, path: str, limit_ms: float, report: Callable[[str], None]) -> "Future[Callable[[], None]]":
         return state.worker.submit(lambda: profile(path, limit_ms, report))
 
+    def ns_per_hit(self, mode: str) -> float:
+        return cost.ns_per_hit(mode)
+
     def close(self, keep: bool = False) -> None:
         if not keep:
             self.restore_all().result()
@@ -189,21 +197,21 @@ def details_of(path: str) -> Details:
     Raises:
         RecompyleError, LookupError, ValueError: the path leads to no function.
     """
-    target = resolve(path)
+    try:
+        target = resolve(path)
+    except (RecompyleError, LookupError):  # of what waits for its module or was refused, that is all
+        waiting = state.registry.known(path)
+        if waiting is None:
+            raise
+        return {"row": settled_row(waiting), "before": "", "after": None}
     record = state.registry.known(target.path) if target.kind == "closure" else state.registry.of(target.function)
     if record is None:
         place = Listed(*target[:8], weakref.ref(target.function))
         row = _row_of(place, state.registry.calls_of(target.path))
-        return {"row": row, "before": _text(target.function.__code__), "after": None}
+        return {"row": row, "before": listing(target.function.__code__), "after": None}
     after = (record.keep or target.function).__code__  # of closures what stands for those that will be made
     before = record.original_code or after
-    return {"row": settled_row(record), "before": _text(before), "after": None if after is before else _text(after)}
-
-
-def _text(code: CodeType) -> str:
-    out = io.StringIO()
-    dis.dis(code, depth=0, file=out)
-    return out.getvalue()
+    return {"row": settled_row(record), "before": listing(before), "after": None if after is before else listing(after)}
 
 
 def profile(path: str, limit_ms: float, report: Callable[[str], None]) -> Callable[[], None]:

@@ -175,7 +175,7 @@ def _said(error: BaseException) -> tuple[str, str]:
         case RecompyleError():
             return error.slug, text_of(error)
         case Absent():
-            return "not_imported", f"{error.module} is not imported"
+            return "not_imported", str(error)
         case ValueError() | TypeError():
             return "malformed", text_of(error)
         case _:
@@ -211,7 +211,12 @@ def _welcome(connection: Connection) -> Message:
         "requests_a_second": proto.REQUESTS_A_SECOND,
         "lease_s": proto.LEASE_SECONDS,
     }
-    return {"session": connection.lease.id, "limits": limits, "ns_per_hit": round(cost.ns_per_hit("counter"), 1)}
+    return {
+        "session": connection.lease.id,
+        "limits": limits,
+        "ns_per_hit": round(cost.ns_per_hit("counter"), 1),
+        "ns_per_hook_hit": round(cost.ns_per_hit("hook"), 1),
+    }
 
 
 # -- verbs: each answers with a message, with what the worker has to do for one, or not at all; what the worker does may

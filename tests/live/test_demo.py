@@ -1,5 +1,6 @@
 """The demo as a real process: every criterion of live instrumentation, driven over its standard input."""
 
+import ast
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ from recompyle.live.demo.instrumenting_app.registry import REGISTRY
 WAIT = 60  # seconds; ends a hang only
 MODULES = "instrumenting_app.dummy_modules"
 FUNC_7 = f"{MODULES}.mod_a:func_7"
+DUMMIES = Path(instrumenting_app.__file__).parent / "dummy_modules"
 ROW = re.compile(r"^(\S) (\S+)\s+([\d,]+|-)\s+([\d,]+)(\s|$)")
 
 
@@ -192,6 +194,53 @@ def test_the_program_is_neither_restarted_nor_stopped(start):
     assert all(tables[-1][path][0] == "·" for path in paths)
 
 
+def test_the_cost_is_shown(start):
+    demo = start("--sleep", "0")
+    demo.type(FUNC_7)
+    demo.until(lambda line: re.match(rf"● {FUNC_7} .* \d+\.\d\d%", line))
+
+
+THREADS = f"""
+import io, sys, threading, time
+from recompyle import live
+from recompyle.live import demo
+
+seen = {{}}
+
+def see(what):
+    seen[what] = threading.current_thread().name
+
+def lines():
+    see("reads lines")
+    yield "hook {FUNC_7}"
+    while len(seen) < 4:
+        time.sleep(0.001)
+    yield "quit"
+
+class Out(io.StringIO):
+    def write(self, text):
+        see("writes the table")
+        return super().write(text)
+
+sys.addaudithook(lambda event, given: event == "recompyle.live.instrument" and see("instruments"))
+live.set_hook(lambda path: see("runs the program"))
+demo.run(demo.Options(sleep=0), lines(), Out())
+print(seen)
+"""
+
+
+def test_each_thread_has_its_part():
+    """The main one runs program and table, one reads, and the worker instruments."""
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=True)
+    assert ast.literal_eval(done.stdout) == {
+        "reads lines": "recompyle live input",
+        "writes the table": "MainThread",
+        "instruments": "recompyle live",
+        "runs the program": "MainThread",
+    }
+
+
 def test_mistakes_do_no_harm(start):
     demo = start()
     for typed, said in {
@@ -243,6 +292,24 @@ def test_once_and_json():
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("split", [[], ["--split"]], ids=["one process", "two processes"])
+def test_all_modules(split):
+    done = run("--all-modules", "--json", "--once", *split)
+    paths = {row["path"] for row in json.loads(done.stdout)["rows"]}
+    assert {FUNC_7, "random:Random.choice"} <= paths
+    done = run("--json", "--once", *split)
+    paths = {row["path"] for row in json.loads(done.stdout)["rows"]}
+    assert {path.partition(":")[0].partition(".")[0] for path in paths} == {"instrumenting_app"}
+
+
+@pytest.mark.parametrize("split", [[], ["--split", "--no-cap"]], ids=["one process", "two processes"])
+@pytest.mark.parametrize(("options", "state"), [([], "pending"), (["--allow-import"], "patched")])
+def test_imports_have_to_be_allowed(start, split, options, state):
+    demo = start(*options, *split)
+    demo.type("wave:open")
+    demo.until(lambda line: line.startswith(f"{state} "))
+
+
 def test_duration_ends_it():
     done = run("--duration", "0.1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -265,8 +332,32 @@ def test_interrupt(start):
 
 
 def test_the_two_modules_of_equal_text():
-    folder = Path(instrumenting_app.__file__).parent / "dummy_modules"
-    assert (folder / "mod_a.py").read_bytes() == (folder / "mod_b.py").read_bytes()
+    assert Path(DUMMIES, "mod_a.py").read_bytes() == Path(DUMMIES, "mod_b.py").read_bytes()
+
+
+def test_functions_and_classes():
+    """Twenty functions in each of two modules; ten classes with all kinds of methods, of which one inherits."""
+    modules = {name: ast.parse(Path(DUMMIES, f"{name}.py").read_text(encoding="utf-8")) for name in ("mod_a", "mod_c")}
+    functions = [each.name for each in modules["mod_a"].body if isinstance(each, ast.FunctionDef)]
+    assert functions == [f"func_{number}" for number in range(20)]
+    classes = [each for each in modules["mod_c"].body if isinstance(each, ast.ClassDef)]
+    assert len(classes) == 10
+    for each in classes:
+        decorators = [",".join(map(ast.unparse, method.decorator_list)) for method in each.body]
+        assert decorators == ["", "", "classmethod", "staticmethod"]
+    assert [",".join(map(ast.unparse, each.bases)) for each in classes if each.bases] == ["Order"]
+
+
+@pytest.mark.parametrize("file", sorted(DUMMIES.glob("mod_*.py")), ids=lambda file: file.stem)
+def test_each_body_only_counts(file):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    bodies = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for each in bodies:
+        if each.name in ("logged", "wrapper", "greeter"):  # a decorator, and what makes closures
+            continue
+        counted, *rest = map(ast.unparse, each.body)
+        assert re.fullmatch(r"CALLS\[__name__, '\S+'\] \+= 1", counted)
+        assert rest in ([], ["yield"])
 
 
 def test_the_registry_holds_a_hundred():

@@ -1,6 +1,7 @@
 """What is shown and done, without a screen: scripted samples, and orders in this process."""
 
 import json
+import threading
 
 import pytest
 from scripted import Clock, Scripted
@@ -14,7 +15,8 @@ WAIT = 30
 
 def session_of(source):
     clock = Clock()
-    return Session(source, clock=clock, ns_per_hit=100.0), clock
+    source.ns = 100.0
+    return Session(source, clock=clock), clock
 
 
 def names(session):
@@ -54,8 +56,11 @@ def test_rate_of_what_is_off_is_not_shown():
 
 
 def test_counts_that_begin_again_give_no_negative_rate():
-    source = Scripted(f=100)
+    source = Scripted(f=99)
     session, clock = session_of(source)
+    session.refresh()
+    clock.now += 1
+    source.set("f", 100)
     session.refresh()
     clock.now += 1
     source.set("f", 5)
@@ -75,6 +80,83 @@ def test_zero_shows_what_comes_from_now_on_and_keeps_totals():
     session.refresh()
     line = session.lines[0]
     assert (line.hits, line.calls, line.row["hits"], line.row["calls"], session.totals["hits"]) == (3, 5, 13, 25, 13)
+
+
+def test_the_same_sample_once_more_changes_nothing():
+    source = Scripted()
+    source.set("f", 1, calls=1, state="off")
+    source.set("g", 0)
+    session, clock = session_of(source)
+    assert session.refresh()
+    clock.now += 1
+    assert session.refresh()  # of what is on there is a rate now
+    for _ in range(100):
+        clock.now += 1
+        assert not session.refresh()
+    source.set("g", 2)
+    clock.now += 0.5
+    assert session.refresh()
+    # The rate is that since the last sample, and so is the history.
+    assert (session.lines[1].rate, session.lines[1].last) == (4.0, 0.0)
+    clock.now += 0.5
+    assert session.refresh()  # the last hit is longer ago
+    assert list(session.lines[1].history) == [2.0]
+
+
+def test_zero_is_seen_although_nothing_else_changes():
+    source = Scripted()
+    source.set("f", 0, calls=7, state="off")
+    session, _ = session_of(source)
+    session.refresh()
+    session.zero()
+    assert session.refresh()
+    assert session.lines[0].calls == 0
+
+
+def test_the_cost_is_that_of_the_mode():
+    source = Scripted(f=0, g=0)
+    source.held["app.orders:g"]["mode"] = "hook"
+    source.ns_per_hit = {"counter": 10.0, "hook": 100.0}.get
+    clock = Clock()
+    session = Session(source, clock=clock)
+    session.refresh()
+    clock.now += 1
+    for each in source.held.values():
+        each["hits"] = 1000
+    session.refresh()
+    assert [line.cost for line in session.lines] == pytest.approx([1000 * 10e-9, 1000 * 100e-9])
+
+
+def test_details_of_what_waits_and_of_what_was_refused():
+    live.instrument("wave:open")
+    with pytest.raises(LookupError):
+        live.instrument("json:nothing")
+    session = Session(Local())
+    shown = []
+    for path in ("wave:open", "json:nothing"):
+        session.details(path, shown.append).result(WAIT)
+    session.answers()
+    assert [(each["row"]["state"], each["before"], each["after"]) for each in shown] == [
+        ("pending", "", None),
+        ("refused", "", None),
+    ]
+    assert "nothing" in shown[1]["row"]["error"]["text"]
+    for ask in (session.details, session.profile):
+        with pytest.raises(LookupError):
+            ask("sunau:open", *([0.0] * (ask == session.profile)), shown.append).result(WAIT)
+        session.answers()
+        assert session.messages.pop() == ("error", "failed: sunau is not imported")
+
+
+def test_what_is_told_wakes_the_screen():
+    session = Session(Scripted())
+    woken = []
+    session.wake = lambda: woken.append(session.answers())
+    thread = threading.Thread(target=session.tell, args=["it has changed"])
+    thread.start()
+    thread.join(WAIT)
+    assert woken == [True]
+    assert list(session.messages) == [("info", "it has changed")]
 
 
 def test_history_is_of_thirty_seconds():

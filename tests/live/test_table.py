@@ -121,9 +121,10 @@ def test_ascii():
 def golden(width, monkeypatch, **options):
     monkeypatch.setenv("COLUMNS", str(width))
     source, clock = Scripted(), Clock()
+    source.ns = 10.0
     source.set("checkout", 0, calls=9412)
     source.set("Service.a_name_that_is_much_longer_than_any_column_could_ever_hold_on_a_small_screen", 0, state="off")
-    session = Session(source, clock=clock, ns_per_hit=10.0)
+    session = Session(source, clock=clock)
     session.refresh()
     clock.now += 1
     source.set("checkout", 1204, calls=9812)

@@ -23,10 +23,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--timeout", type=common.seconds, default=30.0, metavar="TIME", help="for making it listen (30s)"
     )
-    parser.add_argument("--allow-import", action="store_true", help="if it is made to listen: modules may be imported")
-    parser.add_argument(
-        "--no-cap", action="store_true", help="if it is made to listen: probes may cost any part of the time"
-    )
+    common.add_agent(parser, "if it is made to listen: ")
     parser.set_defaults(run=run)
 
 
@@ -34,7 +31,6 @@ def run(options: argparse.Namespace) -> int:
     """Connect, and show it."""
     from recompyle.live import plain
     from recompyle.live.attaching import attach
-    from recompyle.live.cost import CAP
     from recompyle.live.remote import watch
 
     pid, words = common.split(options)
@@ -50,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
                     timeout=options.timeout,
                     say=lambda text: print(text, file=sys.stderr, flush=True),
                     allow_import=options.allow_import,
-                    cap=None if options.no_cap else CAP,
+                    cap=common.cap_of(options),
                 )
             session = watch(client, everything=options.all_modules, hz=options.hz)
             try:

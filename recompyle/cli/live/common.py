@@ -15,7 +15,20 @@ from recompyle.errors import RecompyleError, Unreachable
 if TYPE_CHECKING:
     from recompyle.live.client import Client
 
-__all__ = ["add_target", "add_view", "client_of", "errors", "printed", "refuse_unknown", "screen", "seconds", "split"]
+__all__ = [
+    "add_agent",
+    "add_form",
+    "add_target",
+    "add_view",
+    "cap_of",
+    "client_of",
+    "errors",
+    "printed",
+    "refuse_unknown",
+    "screen",
+    "seconds",
+    "split",
+]
 
 DONE, FAILED, USAGE, NO_AGENT, NOT_PERMITTED, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 CODES = {
@@ -44,14 +57,36 @@ def add_target(parser: argparse.ArgumentParser, words: str, usage: str) -> None:
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:
-    """Add how rows are shown."""
+    """Add how rows are shown again and again."""
     parser.add_argument("--hz", type=int, choices=HZ, default=4, help="samples a second (4)")
+    add_form(parser)
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Add which rows are written, and as what."""
     parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")
     parser.add_argument("--json", action="store_true", help="objects of JSON, one a line")
     parser.add_argument("--once", action="store_true", help="write one table and end")
     parser.add_argument(
         "--all-modules", action="store_true", help="functions of the standard library and of installed packages, too"
     )
+
+
+def add_agent(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Add what an agent lets others do.
+
+    Parameters:
+        when: the condition under which there is one, for the help.
+    """
+    parser.add_argument("--allow-import", action="store_true", help=f"{when}modules of paths may be imported")
+    parser.add_argument("--no-cap", action="store_true", help=f"{when}probes may cost any part of the time")
+
+
+def cap_of(options: argparse.Namespace) -> float | None:
+    """The part of a core that probes may take; None: any."""
+    from recompyle.live.cost import CAP
+
+    return None if options.no_cap else CAP
 
 
 def seconds(text: str) -> float:

@@ -34,10 +34,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--sleep", type=_seconds, default=0.001, metavar="S", help="sleep after each call (0.001)")
     parser.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
     parser.add_argument("--split", action="store_true", help="program and table in two processes")
-    parser.add_argument("--hz", type=int, choices=common.HZ, default=4, help="samples a second (4)")
-    parser.add_argument("--plain", action="store_true", help="tables as plain text, every 2 seconds what has changed")
-    parser.add_argument("--json", action="store_true", help="objects of JSON, one a line")
-    parser.add_argument("--once", action="store_true", help="write one table, after the duration or a second, and end")
+    common.add_view(parser)
+    parser.add_argument("--allow-import", action="store_true", help="modules of paths may be imported")
+    parser.add_argument("--no-cap", action="store_true", help="with --split: probes may cost any part of the time")
     parser.set_defaults(run=run)
 
 
@@ -53,7 +52,17 @@ def run(options: argparse.Namespace) -> int:
     common.refuse_unknown(options)
     from recompyle.live import demo
 
-    chosen = demo.Options(options.seed, options.sleep, options.duration, options.hz, options.once, options.json)
+    chosen = demo.Options(
+        seed=options.seed,
+        sleep=options.sleep,
+        duration=options.duration,
+        hz=options.hz,
+        once=options.once,
+        as_json=options.json,
+        everything=options.all_modules,
+        allow_import=options.allow_import,
+        cap=common.cap_of(options),
+    )
     screen = common.screen(options)
     try:
         if options.split:

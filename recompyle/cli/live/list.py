@@ -18,10 +18,7 @@ def add_to(commands: Any) -> None:
         description="Show the functions of a program that can be instrumented, and those that are.",
     )
     common.add_target(parser, ", and what paths must match, such as 'app.*'", "[PATTERN]")
-    parser.add_argument("--json", action="store_true", help="one object of JSON")
-    parser.add_argument(
-        "--all-modules", action="store_true", help="functions of the standard library and of installed packages, too"
-    )
+    common.add_form(parser)
     parser.set_defaults(run=run)
 
 

@@ -19,21 +19,18 @@ def add_to(commands: Any) -> None:
         description="Run a script as ever, and let other processes of this user watch and instrument it.",
     )
     parser.add_argument("script", help="the script; options that are not known here, and all behind --, are its own")
-    parser.add_argument("--allow-import", action="store_true", help="others may have modules imported")
+    common.add_agent(parser)
     parser.add_argument("--in-children", action="store_true", help="forked children listen, too")
-    parser.add_argument("--no-cap", action="store_true", help="probes may cost any part of the time")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Listen, and run the script."""
     from recompyle.live import listen
-    from recompyle.live.cost import CAP
 
     with common.errors():
-        agent = listen(
-            allow_import=options.allow_import, in_children=options.in_children, cap=None if options.no_cap else CAP
-        )
+        cap = common.cap_of(options)
+        agent = listen(allow_import=options.allow_import, in_children=options.in_children, cap=cap)
     print(f"recompyle: python -m recompyle live attach {os.getpid()}", file=sys.stderr, flush=True)
     with agent:
         return run_script(options.script, options.arguments, lambda code, namespace: code)

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from recompyle.errors import Unreachable
 from recompyle.live import counter, plain
+from recompyle.live.cost import CAP
 from recompyle.live.resolve import accept
 from recompyle.live.session import Session
 from recompyle.live.source import Local
@@ -34,6 +35,9 @@ class Options:
         hz: samples a second.
         once: write one table at the end, no other; after a second if there is no duration.
         as_json: JSON, not tables.
+        everything: show functions of the standard library and of installed packages, too.
+        allow_import: import the modules of paths if need be.
+        cap: the part of one core that probes may take where the program is a process of its own; None: any.
     """
 
     seed: int | None = None
@@ -42,6 +46,9 @@ class Options:
     hz: int = 4
     once: bool = False
     as_json: bool = False
+    everything: bool = False
+    allow_import: bool = False
+    cap: float | None = CAP
 
 
 def program(options: Options) -> Callable[[float], None]:
@@ -68,7 +75,7 @@ def load(options: Options) -> tuple[Session, Callable[[float], None]]:
         A session, and what runs the program for so many seconds.
     """
     work = program(options)
-    return Session(Local(), hz=options.hz), work
+    return Session(Local(options.everything, options.allow_import), hz=options.hz), work
 
 
 def run(options: Options, lines: TextIO | None = None, out: TextIO | None = None) -> int:
@@ -116,7 +123,8 @@ def split(options: Options) -> tuple[Session, Callable[[], None]]:
     from recompyle.live.client import connect
     from recompyle.live.remote import watch
 
-    command = [sys.executable, "-m", __name__, repr(options.sleep), repr(options.seed)]
+    given = (options.seed, options.sleep, options.allow_import, options.cap)
+    command = [sys.executable, "-m", __name__, *map(repr, given)]
     try:
         app = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     except OSError as error:
@@ -131,7 +139,7 @@ def split(options: Options) -> tuple[Session, Callable[[], None]]:
         path = app.stdout.readline().strip()
         if not path:
             raise Unreachable(f"the program of the demo has ended at once, with code {app.wait()}: see above")
-        return watch(connect(path=path), hz=options.hz), end
+        return watch(connect(path=path), everything=options.everything, hz=options.hz), end
     except BaseException:
         end()
         raise

@@ -1,4 +1,4 @@
-"""The demo's program alone, with the agent listening: ``python -m recompyle.live.demo SLEEP SEED``.
+"""The demo's program alone, with the agent listening: ``python -m recompyle.live.demo SEED SLEEP ALLOW_IMPORT CAP``.
 
 It says where it listens, and ends with its standard input, that is with whoever started it.
 """
@@ -19,9 +19,9 @@ def _end_with_input() -> None:
 
 def main() -> None:
     """Run until the end of the input."""
-    sleep, seed = map(ast.literal_eval, sys.argv[1:])
-    work = demo.program(demo.Options(seed, sleep))
-    print(live.listen().path, flush=True)
+    seed, sleep, allow_import, cap = map(ast.literal_eval, sys.argv[1:])
+    work = demo.program(demo.Options(seed=seed, sleep=sleep))
+    print(live.listen(allow_import=allow_import, cap=cap).path, flush=True)
     threading.Thread(target=_end_with_input, daemon=True).start()
     while True:
         work(1.0)

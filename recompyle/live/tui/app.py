@@ -77,6 +77,7 @@ class Live(App[str]):
 
     async def on_mount(self) -> None:
         self.session.wake = lambda: self.post_message(Answered())
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())  # the terminal was the shell's meanwhile
         loop = asyncio.get_running_loop()
         for each in ENDING:
             loop.add_signal_handler(each, self._end_by, each)
@@ -100,8 +101,7 @@ class Live(App[str]):
             if self._sampling is not None:
                 self._sampling.stop()
             self._sampling = self.set_interval(1 / self._hz, self.sample)
-        if self.is_headless or _takes_more(sys.__stderr__):
-            self.session.refresh()
+        if (self.is_headless or _takes_more(sys.__stderr__)) and self.session.refresh():
             self._draw()
 
     def on_answered(self) -> None:

@@ -205,6 +205,7 @@ class Main(Page):
 
     def _filter(self, text: str) -> None:
         self._session.set_filter(text)
+        self._cursor = None  # it stays in view
 
     def do_clear_filter(self) -> None:
         self._filter("")
@@ -270,7 +271,7 @@ class Main(Page):
                 self._session.restore_all()
 
         self._prompt.ask(
-            Question(f"restore all, {self._session.totals['on']} on? y or n", answered, changed=answered)
+            Question(f"restore all, {view.total(self._session)}? y or n", answered, changed=answered)
         )
 
     # -- other screens
@@ -285,7 +286,7 @@ class Main(Page):
     def _show_details(self, path: str, shown: Details) -> None:
         def rows() -> list[view.Row]:
             line = next((each for each in self._session.lines if each.path == path), None)
-            return view.details(shown, line, self._unicode)
+            return view.details(shown, line, self.app.size.width, self._unicode)
 
         self.app.push_screen(Reader(self._short(path), rows))
 

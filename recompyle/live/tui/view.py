@@ -18,12 +18,12 @@ from recompyle.live.table import (
     width_of,
 )
 
-__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small"]
+__all__ = ["Cell", "Row", "Table", "details", "header", "hint", "marker", "messages", "scrolled", "too_small", "total"]
 
 Cell = tuple[str, str]  # text, and the name of its style
 Row = tuple[Cell, ...]
-MOST_MESSAGES = 3
-HINTS = ("a path", "Enter instrument", "u restore", "d details", "/ filter", "s sort", "? help", "q quit")
+MOST_MESSAGES = 5
+HINTS = ("a path", "Enter instrument", "u restore", "d details", "/ filter", "? help", "q quit", "s sort")
 
 
 def too_small(width: int, height: int) -> Row | None:
@@ -35,10 +35,8 @@ def too_small(width: int, height: int) -> Row | None:
 
 def header(session: Session, width: int, unicode: bool) -> Row:
     """The first line: what is watched and how; on its right what is on."""
-    source, totals = session.source, session.totals
-    right = f"{totals['on']} on / {session.count} "
-    if totals["pending"]:
-        right = f"{totals['pending']} pending, {right}"
+    source = session.source
+    right = f"{total(session)} / {session.count} "
     parts = {"title": "recompyle live", "pid": f"pid {source.pid}", "python": f"python {source.python}"}
     flags = [f"{session.hz} Hz"]
     if session.column not in [each.name for each in columns_for(width)]:
@@ -57,6 +55,12 @@ def header(session: Session, width: int, unicode: bool) -> Row:
             del parts[least]
     left = " " + "   ".join((*parts.values(), *flags))
     return ((fit(shorten(left, room, ""), room), "head"), (right, "head"))
+
+
+def total(session: Session) -> str:
+    """How many functions are on, and how many wait."""
+    totals = session.totals
+    return f"{totals['pending']} pending, " * bool(totals["pending"]) + f"{totals['on']} on"
 
 
 def marker(session: Session, unicode: bool) -> str:
@@ -129,7 +133,7 @@ def _gap(column: Column) -> str:
 
 
 def _placed(text: str, column: Column) -> str:
-    return _gap(column) + fit(text, column.width, column.name not in (*TEXT_COLUMNS, "history"))
+    return _gap(column) + fit(text, column.width, column.name not in TEXT_COLUMNS)
 
 
 def messages(said: Sequence[tuple[str, str]], width: int) -> list[Row]:
@@ -139,12 +143,15 @@ def messages(said: Sequence[tuple[str, str]], width: int) -> list[Row]:
         said: pairs of level and text that belong together.
         width: in cells.
     """
-    rows: list[Row] = [
-        ((f" {part}", level),)
-        for level, text in said
-        for part in textwrap.wrap(printable(text), max(1, width - 1), subsequent_indent="  ")
-    ]
-    return rows[:MOST_MESSAGES] or [()]
+    rows: list[Row] = [((f" {part}", level),) for level, text in said for part in _wrapped(text, width - 1, "  ")]
+    if len(rows) > MOST_MESSAGES:
+        rows[MOST_MESSAGES - 1 :] = [((" ...", "hint"),)]
+    return rows or [()]
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """A text in lines of some width at most; leading spaces stay, and so do words as long as they fit."""
+    return textwrap.wrap(printable(text), max(1, width), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def hint(width: int) -> Row:
@@ -157,20 +164,21 @@ def hint(width: int) -> Row:
     return ((text, "hint"),)
 
 
-def details(shown: Details, line: Line | None, unicode: bool) -> list[Row]:
+def details(shown: Details, line: Line | None, width: int, unicode: bool) -> list[Row]:
     """The screen of details.
 
     Parameters:
         shown: as gathered when it was opened.
         line: the newest numbers, if there are any.
+        width: in cells; long facts take several lines.
         unicode: whether more than ASCII can be shown.
     """
     row = shown["row"] if line is None else line.row
     state = row["state"] if row["mode"] is None else f"{row['state']} ({row['mode']})"
-    facts = {
+    facts: dict[str, object] = {
         "state": f"{glyph(row['state'], unicode)} {state}",
         "kind": row["kind"] if row["flavor"] == "plain" else f"{row['flavor'].replace('_', ' ')}, {row['kind']}",
-        "defined": f"{row['file']}, line {row['line']}",
+        "defined": row["file"] and f"{row['file']}, line {row['line']}",
         "owner": row["owner"],
         "also": ", ".join(row["aliases"]),
         "calls": "not counted by the program" if row["calls"] is None else f"{row['calls']:,}",
@@ -180,9 +188,14 @@ def details(shown: Details, line: Line | None, unicode: bool) -> list[Row]:
     }
     if row["error"] is not None:
         facts[row["error"]["slug"]] = row["error"]["text"]
-    rows: list[Row] = [((f" {name:<12}", "title"), (printable(str(text)), "")) for name, text in facts.items() if text]
-    rows += [((f" {'note':<12}", "title"), (printable(note), "")) for note in row["notes"]]
+    told = [*((name, str(text)) for name, text in facts.items() if text), *(("note", note) for note in row["notes"])]
+    rows: list[Row] = [
+        ((f" {'' if number else name:<12}", "title"), (part, ""))
+        for name, text in told
+        for number, part in enumerate(_wrapped(text, width - 13))
+    ]
     for title, text in (("code before" if shown["after"] else "code", shown["before"]), ("code after", shown["after"])):
         if text:
-            rows += [(), ((f" {title}", "title"),), *(((f" {printable(each)}", ""),) for each in text.splitlines())]
+            lines = (_wrapped(each, width - 1, " " * 24) or [""] for each in text.splitlines())
+            rows += [(), ((f" {title}", "title"),), *(((f" {part}", ""),) for parts in lines for part in parts)]
     return rows

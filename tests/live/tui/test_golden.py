@@ -1,4 +1,4 @@
-"""Whole screens, as they are in the files beside this one. RECOMPYLE_GOLD=1 writes them anew."""
+"""Whole screens, as they are in the files beside this one. GOLD=1 writes them anew."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ async def some_time(ui):
         other.update(hits=second * second)
         await ui.sample()
     await ui.press("down", "3", "end", "home", "down")
-    ui.session.messages.append(("info", "patched app.web.views:View.get_01 (counter); 0 frames still on old code"))
+    ui.session.tell("patched app.web.views:View.get_01 (counter); 0 frames still on old code")
     await ui.sample()
 
 
@@ -41,9 +41,9 @@ def test_screen(size):
     async def test(ui):
         await some_time(ui)
         text = "".join(f"{line}\n" for line in ui.lines)
-        if os.environ.get("RECOMPYLE_GOLD"):
+        if os.environ.get("GOLD"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
         assert text == file.read_text(encoding="utf-8")
 
-    on_screen(program(), test, size=size, ns_per_hit=10)
+    on_screen(program(), test, size=size, ns=10)

@@ -181,6 +181,14 @@ def test_restore_all_asks_once():
     keyed(test)
 
 
+def test_restore_all_counts_what_waits():
+    async def test(ui):
+        await ui.press("U")
+        assert ui.lines[-1] == " restore all, 1 pending, 0 on? y or n"
+
+    keyed(test, [row("m:f", state="pending")])
+
+
 def test_refusals_are_said():
     async def test(ui):
         await ui.press("a")
@@ -287,6 +295,16 @@ def test_filter():
         assert ui.session.filter == ""
         await ui.press("slash", "7", "escape")
         assert ui.session.filter == ""
+
+    keyed(test)
+
+
+def test_the_cursor_stays_in_view_when_the_filter_goes():
+    async def test(ui):
+        await ui.press("slash", "3", "9", "enter")
+        assert ui.session.selected == NAMES[39]
+        await ui.press("c")
+        assert ui.session.selected == NAMES[39] and NAMES[39] in ui.text and NAMES[0] not in ui.text
 
     keyed(test)
 
@@ -573,7 +591,7 @@ def test_sizes():
 
 def test_long_messages_make_room_for_themselves():
     async def test(ui):
-        ui.session.messages.append(("error", "word " * 40))
+        ui.session.tell("word " * 40)
         await ui.sample()
         assert sum("word" in each for each in ui.lines) == 3
         assert sum("Service" in each for each in ui.lines) == 18

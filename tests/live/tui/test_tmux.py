@@ -1,6 +1,7 @@
 """The demo as a user sees it, in tmux."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -83,9 +84,38 @@ def test_slow_runs_are_shown_as_they_come(demo):
     demo.wait_for(r"code\n")
 
 
+def test_hook_mode_stands_in_the_code(demo):
+    demo.type("a", f"hook {FUNC_7}", "Enter")
+    demo.wait_for(rf"patched {FUNC_7} \(hook\)")
+    demo.type("d")
+    demo.wait_for(r"on \(hook\)")
+    demo.type("G")
+    demo.wait_for(rf"code after(.*\n)+.*<instrumentation_hook>(.*\n)+ *\('{FUNC_7}'\)\n.*CALL +1")
+    demo.type("q")
+    wait_for(lambda: numbers(demo, "mod_a:func_7")[1] > 0, step=0.1)
+
+
+SHELL = "import os; os.environ.update(PS1='ready> '); os.execlp('sh', 'sh', '-i')"
+
+
+def test_suspend_to_a_shell_and_come_back(tmp_path):
+    command = shlex.join([sys.executable, "-P", *DEMO])
+    with Tmux(tmp_path, "-c", SHELL) as screen:
+        screen.wait_for(r"ready>")
+        screen.type(command, "Enter")
+        calls, _ = numbers(screen, "mod_a:func_1")
+        wait_for(lambda: numbers(screen, "mod_a:func_1")[0] > calls, step=0.1)
+        screen.type("C-z")
+        screen.wait_for(r"(?i)stopped|suspended")
+        screen.type("fg", "Enter")
+        screen.wait_for(r"recompyle live (.*\n)+.*Qualified name(.*\n)+.*mod_a:func_1 +\d")
+        screen.type("q")
+        screen.wait_for(r"ready> fg\n(.*\n)+ready>\s*$")
+
+
 def test_other_sizes(demo):
     demo.run("resize-window", "-x", "150", "-y", "40")
-    demo.wait_for(r"Hits/s +Last hit +Cost 30 s")
+    demo.wait_for(r"Hits/s +Last hit +Cost +30 s")
     demo.run("resize-window", "-x", "59", "-y", "24")
     demo.wait_for(r"59x24 is too small: 60x12 at least")
     demo.run("resize-window", "-x", "60", "-y", "12")

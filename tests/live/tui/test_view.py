@@ -39,7 +39,7 @@ def test_names_that_are_orders_to_a_terminal_are_shown_as_text(name):
     parts = [
         *texts(table.left()), *texts(table.right()), *texts([view.header(session, 80, True)]),
         *texts(view.messages([("info", name)], 80)),
-        *texts(view.details({"row": session.lines[0].row, "before": name, "after": name}, None, True)),
+        *texts(view.details({"row": session.lines[0].row, "before": name, "after": name}, None, 80, True)),
     ]  # fmt: skip
     for part in parts:
         assert harmless(part)
@@ -127,14 +127,26 @@ def test_states_differ_without_colour(state):
     session, table = shown([row("m:f", state=state)])
     ascii_only = view.Table(session, 200, 20, 0, False)
     assert all(text.isascii() for text in texts([*ascii_only.left(), *ascii_only.right()]))
-    assert state in texts(view.details({"row": session.lines[0].row, "before": "", "after": None}, None, True))[0]
+    assert state in texts(view.details({"row": session.lines[0].row, "before": "", "after": None}, None, 80, True))[0]
 
 
-def test_messages_take_three_lines_at_most():
+def test_messages_take_five_lines_at_most():
     assert texts(view.messages([("info", "short")], 60)) == [" short"]
-    assert len(view.messages([("error", "word " * 100)], 60)) == 3
+    assert [each.rstrip() for each in texts(view.messages([("error", "word " * 100)], 60))][4:] == [" ..."]
+    assert len(view.messages([("error", "word " * 40)], 60)) == 4
     assert all(width_of(each) <= 60 for each in texts(view.messages([("error", "x" * 500)], 60)))
     assert view.messages([], 60) == [()]
+
+
+def test_details_are_not_cut_off():
+    file = "/a/folder of some length/" * 8 + "file.py"
+    notes = ["word " * 50, "x" * 200]
+    told = row("m:f", file=file, line=4711, notes=notes)
+    shown = texts(view.details({"row": told, "before": "", "after": None}, None, 80, True))
+    assert all(width_of(each) <= 80 for each in shown)
+    assert "".join(shown).replace(" ", "").count("x") == 200
+    text = "".join(each.removeprefix(" " * 13) for each in shown)
+    assert "file.py,line4711" in text.replace(" ", "")
 
 
 def test_details_tell_what_there_is():
@@ -142,7 +154,7 @@ def test_details_tell_what_there_is():
         "m:C.f", state="refused", mode="hook", flavor="async_generator", kind="method", aliases=["m:g"], calls=5,
         hits=3, in_flight=None, notes=["defined on Base"], error={"slug": "no_source", "text": "why"},
     )  # fmt: skip
-    shown = "\n".join(texts(view.details({"row": told, "before": "B", "after": "A"}, None, True)))
+    shown = "\n".join(texts(view.details({"row": told, "before": "B", "after": "A"}, None, 80, True)))
     for each in ("refused (hook)", "async generator, method", "/app/x.py, line 1", "m:g", "not looked up", "on Base"):
         assert each in shown
     assert shown.endswith("\n code before\n B\n\n code after\n A")
