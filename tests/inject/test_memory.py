@@ -7,11 +7,11 @@ import sys
 import textwrap
 
 import pytest
+from memory import heap_bytes
+from written import KINDS, LIBRARY, codes
 
 import recompyle
-from memory import heap_bytes
 from recompyle import inject
-from written import KINDS, LIBRARY, codes
 
 from .test_stdlib import SAMPLE
 
