@@ -72,7 +72,7 @@ def prove(code):
     present = {site.kind for site in inject.sites(code, include_implicit=True)}
     together = tuple(kind for kind in KINDS if kind in present)
     for kinds in [*((kind,) for kind in together), together]:
-        for form in ("statement", "value"):
+        for form in ("statement",) if kinds[0] in NO_VALUE and len(kinds) == 1 else ("statement", "value"):
             chosen = edits(kinds, form)
             found += verify.faults(code, inject.write(code, chosen), chosen)
     return found
