@@ -1,6 +1,7 @@
 """Code objects of real source files, written with every kind of probe, and what is wrong with the result."""
 
 import itertools
+import operator
 import os
 import types
 import warnings
@@ -85,12 +86,8 @@ def differences(code, chosen):
         return None
     slow = plain.write(code, chosen)
     found = [name for name in WRITTEN if name != "co_consts" and getattr(fast, name) != getattr(slow, name)]
-    same = len(fast.co_consts) == len(slow.co_consts) and all(map(_is, fast.co_consts, slow.co_consts))
+    same = len(fast.co_consts) == len(slow.co_consts) and all(map(operator.is_, fast.co_consts, slow.co_consts))
     return found if same else [*found, "co_consts"]
-
-
-def _is(one, other):
-    return one is other
 
 
 def compare(code):
