@@ -63,11 +63,26 @@ leaks:  ## look for references and memory that repeated use would lose
 	$(PY) -P tests/prove/leaks.py
 
 .PHONY: prove
-prove:  ## CPython's own tests, plain and rewritten, and probes in all of its library; PROVE="test_json" hands options on
+prove:  ## CPython's own tests, plain and rewritten, then prove-code; PROVE="test_json" hands options on, and ends there
 	@mkdir -p build; .ci/pythons > build/pythons; failed=0; while read -r version python; do \
 		.ci/venv "$$python" .venv/$$version && \
 		.venv/$$version/bin/python -P tests/prove/run.py --report build/prove-$$version.json $(PROVE) < /dev/null || failed=1; \
-		test -n "$(PROVE)" || .venv/$$version/bin/python -P -m pytest -q -m prove tests/inject < /dev/null || failed=1; \
+	done < build/pythons; test -n "$(PROVE)" || $(MAKE) --no-print-directory prove-code || failed=1; exit $$failed
+
+SUBJECTS = build/subjects
+$(SUBJECTS): tests/prove/requirements.txt
+	@$(ENVIRONMENT)
+	$(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps --no-compile --only-binary :all: \
+		--platform any --upgrade --target $@ -r $<
+	@touch $@
+
+.PHONY: prove-code
+prove-code: $(SUBJECTS)  ## every kind of probe in every code object of CPython's library and of some large packages
+	@.ci/pythons > build/pythons; failed=0; while read -r version python; do \
+		.ci/venv "$$python" .venv/$$version && \
+		.venv/$$version/bin/python -P tests/prove/code_objects.py library \
+			$(addprefix $(SUBJECTS)/,django networkx sqlalchemy sympy) < /dev/null || failed=1; \
+		.venv/$$version/bin/python -P -m pytest -q -m prove tests/inject < /dev/null || failed=1; \
 	done < build/pythons; exit $$failed
 
 .PHONY: prove-counts

@@ -1,7 +1,9 @@
 """See inside running Python code: probes rewritten into the code itself."""
 
+import recompyle._compiled  # noqa: F401 - says what is missing before anything else does
 from recompyle._version import __version__
 from recompyle.errors import (
+    NotCompiled,
     NotRewritable,
     PassError,
     RecompyleError,
@@ -52,6 +54,7 @@ __all__ = [
     "Handlers",
     "Installation",
     "Loops",
+    "NotCompiled",
     "NotRewritable",
     "Pass",
     "PassError",

@@ -5,6 +5,7 @@ for people and says what was wrong with which object, and where it helps, what t
 """
 
 __all__ = [
+    "NotCompiled",
     "NotRewritable",
     "PassError",
     "RecompyleError",
@@ -33,6 +34,12 @@ class RecompyleError(Exception):
 
     def __reduce__(self):
         return type(self), (*self.args, self.slug)
+
+
+class NotCompiled(RecompyleError, ImportError):
+    """The compiled parts of Recompyle are not there for this interpreter; importing it raises this."""
+
+    slug = "needs_c_core"
 
 
 class SourceNotFound(RecompyleError, ValueError):

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -49,6 +50,19 @@ def test_module_imports_alone(name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+
+
+def test_without_compiled_parts_the_package_says_so(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "recompyle", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    program = """
+try:
+    import recompyle.inject
+except ImportError as error:
+    print(type(error).__name__, error.slug, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("NotCompiled needs_c_core no compiled parts for CPython ")
+    assert str(tmp_path) in done.stdout
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.pyx")), ids=module_name)

@@ -5,12 +5,14 @@ from libc.stdint cimport uint64_t, uintptr_t
 
 from recompyle._c.probe cimport Probe
 
+cdef extern from "count.h":
+    void recompyle_count(uint64_t number) noexcept
+
 
 cdef class SlotCounter(Probe):
     """Counts how often it is reached, as a mark or by a value, in a 64-bit number of somebody's memory.
 
-    A count is one addition, exact under the global interpreter lock. Readers need no lock: the number is aligned, so
-    it is always whole.
+    A count is one addition, and no thread loses one. Readers need no lock: the number is aligned, so it is always whole.
 
     Parameters:
         memory: a writable buffer, such as a bytearray, an array or an mmap. It is held, and cannot be resized or
@@ -64,11 +66,11 @@ cdef class SlotCounter(Probe):
         self.slot[0] = value
 
     def __getitem__(self, value):
-        self.slot[0] += 1
+        recompyle_count(self.slot[0])
         return value
 
     def __invert__(self):
-        self.slot[0] += 1
+        recompyle_count(self.slot[0])
 
     def __repr__(self):
         return f"<SlotCounter {self.label or self.index}: {self.count}>"

@@ -93,9 +93,12 @@ def deepest(code: CodeType) -> int:
     Raises:
         ValueError: a way takes more from the stack than is on it.
     """
-    instructions = unpack(code)
+    return _deepest(unpack(code), exctable.decode(code.co_exceptiontable))
+
+
+def _deepest(instructions: list[Instruction], ranges: list[exctable.Range]) -> int:
     at_unit = {found.start: number for number, found in enumerate(instructions)}
-    covering = _by_unit(exctable.decode(code.co_exceptiontable), len(code.co_code) // 2)
+    covering = _by_unit(ranges, instructions[-1].end)
     known: dict[int, int] = {}
     ways = [(0, 0)]
     most = 0
@@ -493,6 +496,6 @@ class _Check:
             self._fault("the handlers at the end have positions")
 
     def _stack(self) -> None:
-        most = deepest(self.written)
+        most = _deepest(self.new, self.new_ranges)
         if most > self.written.co_stacksize:
             self._fault(f"uses {most} stack slots of {self.written.co_stacksize}")

@@ -26,8 +26,10 @@ cdef extern from "page.h":
     rcp_slot_t *rcp_page_take()
     void rcp_page_give(rcp_slot_t *slot)
     uint32_t rcp_page_index(const rcp_slot_t *slot)
-    void rcp_slot_hit(rcp_slot_t *slot)
     int rcp_hook_runs
+
+cdef extern from "count.h":
+    void recompyle_count(uint64_t number) noexcept
 
 cdef extern from "Python.h":
     ctypedef void* vectorcallfunc  # takes a pointer to constant pointers, which Cython cannot say
@@ -84,7 +86,7 @@ cdef class Hits(Probe):
             rcp_page_give(self.slot)
 
     def __invert__(self):
-        rcp_slot_hit(self.slot)
+        recompyle_count(self.slot.hits)
 
     @property
     def count(self):
@@ -157,7 +159,7 @@ cdef PyObject* _call(PyObject* self, PyObject** args, size_t nargsf, PyObject* n
     global rcp_hook_runs
     cdef PyObject* result
     cdef PyObject* hook
-    rcp_slot_hit((<Guard>self).hits.slot)
+    recompyle_count((<Guard>self).hits.slot.hits)
     if (<Guard>self)._hook is not None and not (<Guard>self).off and not rcp_hook_runs:
         hook = <PyObject*>(<Guard>self)._hook
         Py_INCREF(hook)  # it may be exchanged while it runs
@@ -225,7 +227,7 @@ cdef PyObject* _start(PyObject* self, PyObject** args, size_t nargsf, PyObject* 
         argument = <PyObject*>(<Guard>probe).label
         return _call(<PyObject*>probe, &argument, 1, NULL)
     if type(probe) is Hits:
-        rcp_slot_hit((<Hits>probe).slot)
+        recompyle_count((<Hits>probe).slot.hits)
     Py_INCREF(Py_None)
     return Py_None
 

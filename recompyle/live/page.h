@@ -173,16 +173,6 @@ static inline void rcp_page_give(rcp_slot_t *slot)
     rcp_page_unlock();
 }
 
-/* One more hit: under the global lock a plain addition loses nothing. */
-static inline void rcp_slot_hit(rcp_slot_t *slot)
-{
-#ifdef Py_GIL_DISABLED
-    __atomic_fetch_add(&slot->hits, 1, __ATOMIC_RELAXED);
-#else
-    slot->hits++;
-#endif
-}
-
 /* Whether this thread runs a hook just now. */
 static __thread int rcp_hook_runs = 0;
 

@@ -8,13 +8,15 @@ from recompyle._c.rcp_clock cimport rcp_clock_system_ns
 from recompyle._c.state cimport recompyle_frame, recompyle_thread_state
 
 
+cdef extern from "count.h":
+    void recompyle_count(uint64_t number) noexcept
+
 cdef extern from "Python.h":
     object PyLong_FromVoidPtr(void *pointer)
 
 
 cdef class Counter(Probe):
-    """Counts how often it is reached, as a mark or by a value. Threads may lose a count to each other only where
-    the interpreter runs without its global lock.
+    """Counts how often it is reached, as a mark or by a value. No thread loses a count to another.
 
     Parameters:
         site: what it stands for, such as a `Site`; only kept.
@@ -31,11 +33,11 @@ cdef class Counter(Probe):
         self.site = site
 
     def __getitem__(self, value):
-        self.count += 1
+        recompyle_count(self.count)
         return value
 
     def __invert__(self):
-        self.count += 1
+        recompyle_count(self.count)
 
     def __repr__(self):
         return f"<Counter {self.count}>"

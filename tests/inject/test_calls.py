@@ -8,12 +8,13 @@ import sys
 import types
 
 import pytest
+from written import LIBRARY, codes
 
 from recompyle import inject
 from recompyle.errors import NotRewritable
 from recompyle.inject import facts
 
-from .test_stdlib import LIBRARY, SAMPLE, codes
+from .test_stdlib import SAMPLE
 
 
 class Log:

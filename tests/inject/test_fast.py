@@ -1,91 +1,30 @@
 """The fast writer writes what the plain one writes, byte for byte; and what it leaves to that one."""
 
-import itertools
 import random
 import types
 
 import pytest
+from written import LIBRARY, TOGETHER, Probe, codes, compare, differences, edits, random_edits
 
 from recompyle import inject
 from recompyle.errors import NotRewritable
 from recompyle.inject import _fast, facts, plain
 
-from .test_stdlib import KINDS, LIBRARY, NO_VALUE, SAMPLE, WRITTEN, Probe, codes, library
-
-USUAL = [
-    ("entry",), ("entry", "return"), ("entry", "return", "unwind"), ("yield", "resume"), ("handler", "leaving"), KINDS,
-]  # fmt: skip
-
-
-def differences(code, edits):
-    """What the two writers do differently; None if the fast one leaves it to the other."""
-    fast = _fast.write(code, edits)
-    if fast is None:
-        return None
-    slow = plain.write(code, edits)
-    found = [name for name in WRITTEN if name != "co_consts" and getattr(fast, name) != getattr(slow, name)]
-    same_consts = len(fast.co_consts) == len(slow.co_consts) and all(map(types_is, fast.co_consts, slow.co_consts))
-    return found if same_consts else [*found, "co_consts"]
-
-
-def types_is(one, other):
-    return one is other
-
-
-def edits_for(kinds, form, present):
-    forms = ("statement", "value", "hook")
-    found = []
-    for kind in kinds:
-        if kind not in present:
-            continue
-        if form == "hook" and kind == "entry":
-            found.append(inject.Edit(kind, print, "hook", argument="name"))
-        found.append(inject.Edit(kind, Probe(), forms[form == "value" and kind not in NO_VALUE]))
-    return found
-
-
-def compare(paths):
-    count, left, found = 0, [], []
-    for code in itertools.chain.from_iterable(map(codes, paths)):
-        count += 1
-        present = {site.kind for site in inject.sites(code)}
-        for kinds, form in itertools.product(USUAL, ("statement", "value", "hook")):
-            edits = edits_for(kinds, form, present)
-            if not edits:
-                continue
-            differ = differences(code, edits)
-            if differ is None:
-                left.append((code, kinds))
-            elif differ:
-                found.append((code, kinds, form, differ))
-    return count, left, found
+from .test_stdlib import SAMPLE
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_sample(name):
-    count, left, found = compare([LIBRARY / f"{name}.py"])
-    assert found == [] and left == []
-    assert count >= 10
-
-
-@pytest.mark.prove
-@pytest.mark.parametrize("shard", range(10))
-def test_whole_library(shard):
-    count, left, found = compare(itertools.islice(library(), shard, None, 10))
-    assert found == [] and left == []
-    assert count > 0
+    found = [compare(code) for code in codes(LIBRARY / f"{name}.py")]
+    assert [faults for faults in found if faults] == []
+    assert len(found) >= 10
 
 
 def test_random_edits():
     choice = random.Random(3)
     pool = [code for name in SAMPLE[:8] for code in codes(LIBRARY / f"{name}.py")]
     for _ in range(150):
-        code = choice.choice(pool)
-        chosen = []
-        for site in choice.choices(inject.sites(code), k=choice.choice((1, 3, 8, 40))):
-            form = choice.choice(("statement", "value")) if site.kind not in NO_VALUE else "statement"
-            chosen.append(inject.Edit(site.kind, Probe(), form, choice.choice((None, site.index))))
-        assert differences(code, chosen) == []
+        assert differences(*random_edits(choice, pool)) == []
 
 
 def long_function(lines):
@@ -98,10 +37,10 @@ def long_function(lines):
 @pytest.mark.parametrize("lines", [1, 30, 60, 1000, 6000])
 def test_long_functions(lines):
     code = long_function(lines).__code__
-    for kinds in USUAL:
-        present = {site.kind for site in inject.sites(code)}
-        if edits := edits_for(kinds, "value", present):
-            assert differences(code, edits) == []
+    present = {site.kind for site in inject.sites(code)}
+    for kinds in TOGETHER:
+        if chosen := edits([kind for kind in kinds if kind in present], "value"):
+            assert differences(code, chosen) == []
 
 
 def backwards(code):
@@ -152,7 +91,7 @@ def test_garbled_tables_end_as_in_the_plain_writer(seed):
             garbled = code.replace(**{name: bytes(table)})
         except ValueError:
             continue
-        for kinds in USUAL[:4]:
+        for kinds in TOGETHER[:4]:
             edits = [inject.Edit(kind, Probe()) for kind in kinds]
             try:
                 plain.write(garbled, edits)

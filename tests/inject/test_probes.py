@@ -3,13 +3,16 @@
 import array
 import copy
 import gc
+import marshal
 import mmap
 import operator
 import pickle
+import types
 import weakref
 
 import pytest
 
+import recompyle
 from recompyle import inject
 from recompyle._c.probe import Probe
 
@@ -82,3 +85,43 @@ def test_it_is_made_once_and_copies_are_itself():
     unmade = inject.SlotCounter.__new__(inject.SlotCounter)
     operator.invert(unmade)
     assert unmade.count == 1
+
+
+class Value:
+    pass
+
+
+class Failed(Exception):
+    pass
+
+
+def made(fail):
+    value = Value()
+    if fail:
+        raise Failed(value)
+    return value
+
+
+@pytest.mark.parametrize("make", [recompyle.Counter, lambda: inject.SlotCounter(bytearray(8))], ids=["own", "memory"])
+def test_nothing_that_passes_is_kept(make):
+    kinds = ("entry", "call", "called", "return", "unwind")
+    edits = [inject.Edit(k, make(), "statement" if k in ("entry", "call") else "value") for k in kinds]
+    written = types.FunctionType(inject.write(made.__code__, edits), globals())
+    refs = [weakref.ref(written(False))]
+    try:
+        written(True)
+    except Failed as error:
+        refs += weakref.ref(error.args[0]), weakref.ref(error)
+    assert [ref() for ref in refs] == [None] * 3
+    assert [edit.probe.count for edit in edits] == [2, 3, 3, 1, 1]
+
+
+def test_code_with_probes_hashes_and_compares_and_is_not_saved():
+    def probed():
+        return inject.write(made.__code__, [inject.Edit("return", inject.SlotCounter(bytearray(8)), "value")])
+
+    one, other = probed(), probed()
+    assert hash(one) == hash(one) and one == one
+    assert one != other and one != made.__code__
+    with pytest.raises(ValueError, match="unmarshallable"):
+        marshal.dumps(one)

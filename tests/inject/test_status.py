@@ -76,11 +76,13 @@ def test_switched_off_by_the_environment(monkeypatch):
 
 def test_the_test_leaves_nothing_behind():
     program = """
-import sys, threading
+import os, sys, threading
 import recompyle
 from recompyle import inject
+files = os.listdir("/dev/fd")
 assert inject.status().ok
 assert threading.active_count() == 1
+assert os.listdir("/dev/fd") == files
 monitoring = getattr(sys, "monitoring", None)
 assert monitoring is None or not any(monitoring.get_tool(tool) for tool in range(6))
 assert sys.gettrace() is None and sys.getprofile() is None

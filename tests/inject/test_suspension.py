@@ -157,6 +157,54 @@ async def with_awaits(n):
 
 
 @pytest.mark.parametrize("drive", DRIVES, ids=lambda function: function.__name__)
+def test_coroutines_end_once(write, drive):
+    written, log = write(with_awaits, "entry", "throw", "return", "unwind")
+    never = drive.__name__ in ("drive_close_unstarted", "drive_throw_unstarted")  # then no code of the function runs
+    for n in (2, 1, 0):
+        log.clear()
+        expected = outcome(lambda count: drive(with_awaits(count).__await__()), n)
+        assert outcome(lambda count: drive(written(count).__await__()), n) == expected
+        gc.collect()
+        assert log.count("entry") == log.count("return") + log.count("unwind") == (not never), log
+        if drive.__name__ in ("drive_throw", "drive_throw_stop"):
+            assert log.count("throw") == (n > 0), log
+
+
+async def stepping(n):
+    try:
+        for step in range(n):
+            await pausing()
+            yield step
+    except KeyError:
+        yield "caught"
+
+
+@pytest.mark.parametrize("end", ["exhaust", "close", "throw", "drop", "close_unstarted"])
+def test_asynchronous_generators_end_once(write, end):
+    async def drive(made):
+        if end == "exhaust":
+            return [each async for each in made]
+        if end == "close_unstarted":
+            return await made.aclose()
+        first = await anext(made)
+        if end == "throw":
+            return first, await made.athrow(KeyError("in")), [each async for each in made]
+        if end == "close":
+            await made.aclose()
+        return first
+
+    def run(function):
+        running = drive(function(2)).__await__()
+        return outcome(lambda: list(running))
+
+    written, log = write(stepping, "entry", "throw", "yield", "resume", "return", "unwind")
+    assert run(written) == run(stepping)
+    gc.collect()
+    assert log.count("entry") == log.count("return") + log.count("unwind") == (end != "close_unstarted"), log
+    assert log.count("yield") == log.count("resume") + log.count("throw"), log
+
+
+@pytest.mark.parametrize("drive", DRIVES, ids=lambda function: function.__name__)
 @pytest.mark.parametrize("function", GENERATORS, ids=lambda function: function.__name__)
 def test_what_enters_leaves(write, function, drive):
     if sys.version_info < (3, 12) and function.__name__ in ("delegating", "guarded") and "throw" in drive.__name__:

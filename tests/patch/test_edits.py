@@ -197,3 +197,48 @@ def test_frozen_functions_of_types():
     with recompyle.apply(Thing.method, inject.Edit("entry", Hits())):
         assert Thing().method() is types
         assert Thing.method.__doc__ == "About it."
+
+
+class Special:
+    """Methods that the interpreter calls without a call instruction once it has warmed up."""
+
+    def __init__(self, n):
+        self.n = n
+
+    @property
+    def half(self):
+        return self.n // 2
+
+    def __getitem__(self, at):
+        return at
+
+
+class Lookup:
+    def __getattribute__(self, name):
+        return name
+
+
+def walk(n):
+    yield n
+
+
+SPECIAL, LOOKUP = Special(3), Lookup()
+USES = {
+    Special.__init__: lambda times: [Special(n) for n in range(times)],
+    Special.half.fget: lambda times: [SPECIAL.half for _ in range(times)],
+    Special.__getitem__: lambda times: [SPECIAL[n] for n in range(times)],
+    Lookup.__getattribute__: lambda times: [LOOKUP.name for _ in range(times)],
+    walk: lambda times: [each for n in range(times) for each in walk(n)],
+}
+
+
+@pytest.mark.parametrize("function", USES, ids=lambda function: function.__qualname__)
+def test_specialised_calls_are_counted_and_no_more_after_restoring(function):
+    use = USES[function]
+    use(5_000)
+    entry, leave = Hits(), Hits()
+    with recompyle.apply(function, inject.Edit("entry", entry), inject.Edit("return", leave, "value")):
+        use(5_000)
+        assert (entry.count, leave.count) == (5_000, 5_000)
+    use(5_000)
+    assert (entry.count, leave.count) == (5_000, 5_000)

@@ -10,6 +10,7 @@ import warnings
 import pytest
 
 from recompyle.errors import NotRewritable
+from recompyle.patch import swap as swap_module
 from recompyle.patch.swap import check, swap, unswap
 
 HAS_MONITORING = hasattr(sys, "monitoring")
@@ -271,3 +272,25 @@ def test_threads_call_while_another_swaps():
             thread.join()
     assert wrong == []
     assert f(0) == 1
+
+
+def test_without_the_lock_nothing_is_swapped_beside_other_threads(monkeypatch):
+    f = function_of("def f(x): return x + 1")
+    original, other = f.__code__, twin(f.__code__)
+    saved = swap(f, other)
+    monkeypatch.setattr(swap_module, "FREE_THREADED", True)
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        for change in (lambda: swap(f, original), lambda: unswap(f, other, original, saved)):
+            with pytest.raises(NotRewritable) as refused:
+                change()
+            assert refused.value.slug == "free_threaded"
+            assert f.__code__ is other
+    finally:
+        end.set()
+        thread.join()
+    monkeypatch.undo()
+    assert unswap(f, other, original, saved)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,30 @@ def test_a_module_comes_out_the_same(tmp_path, mode):
     assert result["rewrite"]["rewritten"] > 70
     assert result["rewrite"]["runs"] > 1000
     assert (result["rewrite"]["reports"] > 0) == (mode == "slow")
+
+
+def _prove_code(*folders: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", str(HERE / "code_objects.py"), "--jobs", "1", *map(str, folders)]
+    return subprocess.run(command, timeout=300, capture_output=True, text=True, check=False)
+
+
+def test_code_objects_take_every_probe_or_are_named(tmp_path):
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir()
+    bad.mkdir()
+    (good / "textwrap.py").write_bytes(Path(textwrap.__file__).read_bytes())
+    (bad / "protected.py").write_text("__pyarmor__ = 1\ndef f(): return 2\n")
+    done = _prove_code(good)
+    assert (done.returncode, done.stderr) == (0, "")
+    name, files, codes, _, refused, wrong, _ = done.stdout.splitlines()[-1].split()
+    assert (name, files, refused, wrong) == ("good", "1", "0", "0") and int(codes) > 10
+    done = _prove_code(good, bad)
+    assert done.returncode == 1
+    assert "refused      1  protected: <code object <module>" in done.stdout
+
+
+def test_a_fault_of_the_writer_is_shown(monkeypatch):
+    code_objects = _part("code_objects")
+    write = code_objects.written.inject.write
+    monkeypatch.setattr(code_objects.written.inject, "write", lambda code, edits: write(code, edits[:-1]))
+    assert code_objects.prove(Path(textwrap.__file__)).wrong
