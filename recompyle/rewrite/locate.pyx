@@ -66,7 +66,9 @@ _PAIRS = {
 }
 
 
-# Tests that are each other's contrary: with a mark at the end of a block the compiler may exchange its two ways.
+# Tests that are each other's contrary. The compiler may take the one for the other and exchange their two ways, where
+# there is a mark at the end of a block or where blocks that are seldom reached lie elsewhere. What was the way of a true
+# value is then still compared with what is.
 _CONTRARY = {
     opcode.opmap[one]: opcode.opmap[other]
     for pair in (
@@ -394,6 +396,8 @@ cdef class _Walk:
                 b = self.skip(b, old.op[a])
             if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
+            if self.passed_new:
+                self.place_jumps(a)
             if self.passed_behind:
                 self.place_behind()
             if not (part_a or part_b) and self.was_met(a, b):
@@ -401,7 +405,7 @@ cdef class _Walk:
             if new.op[b] == SWAP and _takes(_opcode(old, a, part_a)):
                 a, part_a, b, part_b = self.follow_swap(a, part_a, b)
                 continue
-            if self.has_endings and CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
                 if not IS_QUIET[old.op[a]]:
                     self.handlers(a, b)
@@ -484,6 +488,13 @@ cdef class _Walk:
             for a in (*alone, *rest):
                 if self.same_line(a, b):
                     self.take(b, self.old.positions[a])
+
+    cdef place_jumps(self, int a):
+        """Place jumps that the old code needs none of: where they lead, else the line there would begin once more."""
+        cdef int b
+        for b in self.passed_new:
+            if self.new.target[b] > b and self.partner[b] is None and self.new.positions[b][0] is None:
+                self.take(b, self.old.positions[a])
 
     cdef place_behind(self):
         """Place what stands behind a mark at the end of a block: where this way jumps back in the old code."""
