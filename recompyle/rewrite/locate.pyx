@@ -396,8 +396,6 @@ cdef class _Walk:
                 b = self.skip(b, old.op[a])
             if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
-            if self.passed_new:
-                self.place_jumps(a)
             if self.passed_behind:
                 self.place_behind()
             if not (part_a or part_b) and self.was_met(a, b):
@@ -488,13 +486,6 @@ cdef class _Walk:
             for a in (*alone, *rest):
                 if self.same_line(a, b):
                     self.take(b, self.old.positions[a])
-
-    cdef place_jumps(self, int a):
-        """Place jumps that the old code needs none of: where they lead, else the line there would begin once more."""
-        cdef int b
-        for b in self.passed_new:
-            if self.new.target[b] > b and self.partner[b] is None and self.new.positions[b][0] is None:
-                self.take(b, self.old.positions[a])
 
     cdef place_behind(self):
         """Place what stands behind a mark at the end of a block: where this way jumps back in the old code."""
@@ -649,7 +640,7 @@ cdef bint _may_begin_probe(_Code code, int unit):
 
 cdef bytes _table(_Code new, list partner, dict ends):
     """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
-    cdef int unit = 0, count = new.count
+    cdef int unit = 0, target, count = new.count
     starts = []
     while unit < count:
         starts.append(unit)
@@ -668,8 +659,13 @@ cdef bytes _table(_Code new, list partner, dict ends):
         placed[unit] = position
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows
+        target = new.target[unit]
         if ends.get(unit) and partner[unit] is None:
             placed[unit] = last
+        elif target > unit and IS_THROUGH[new.op[unit]] and placed[unit][0] is None:
+            # A jump that the old code needs none of, or that leads to an end, would begin the line there once more.
+            if partner[unit] is None or ends.get(target) is False:
+                placed[unit] = placed[target]
         last = placed[unit]
     return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
 
