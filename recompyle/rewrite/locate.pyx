@@ -704,8 +704,12 @@ cdef bytes _table(_Code new, list partner, dict ends):
         unit = new.next[unit]
     placed = [None] * count
     last = (None, None, None, None)
+    late = set()  # ends that jumps without a place lead to: their line would begin there, so they belong to what follows
     for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
         position = partner[unit]
+        target = new.target[unit] if IS_THROUGH[new.op[unit]] else new.next[unit] if unit in late else -1
+        if target > unit and ends.get(target) is False and (unit in late or position == NOWHERE):
+            late.add(target)
         if position is None:
             own = new.positions[unit]
             is_marked = number_of(own[2]) >= 0 or number_of(own[3]) >= 0
@@ -717,12 +721,10 @@ cdef bytes _table(_Code new, list partner, dict ends):
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows
         target = new.target[unit]
-        if ends.get(unit) and partner[unit] is None:
+        if unit in late or (ends.get(unit) and partner[unit] is None):
             placed[unit] = last
-        elif target > unit and IS_THROUGH[new.op[unit]] and placed[unit][0] is None:
-            # A jump that the old code needs none of, or that leads to an end, would begin the line there once more.
-            if partner[unit] is None or ends.get(target) is False:
-                placed[unit] = placed[target]
+        elif target > unit and IS_THROUGH[new.op[unit]] and partner[unit] is None and placed[unit][0] is None:
+            placed[unit] = placed[target]  # else a jump that the old code needs none of would begin the line there anew
         last = placed[unit]
     return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
 
