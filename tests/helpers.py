@@ -385,7 +385,7 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     for unit in sorted(before, key=repr):
         if unit in after or (*unit[:2], None) in after or (unit[2] is None and unit[:2] in anywhere):
             continue
-        if not (joined and _is_joined(unit, after)):
+        if not (_contrary(unit) in after or (joined and _is_joined(unit, after))):
             same = [other[2] for other in after if other[:2] == unit[:2]]
             found.append(f"{where}: instruction {unit} is gone; the same is now at {same}")
     known = _known_operations(old, id(old))
@@ -398,6 +398,13 @@ def code_differences(old: types.CodeType, new: types.CodeType, joined: bool = Fa
     for inner in zip(*nested, strict=False):
         found += code_differences(*inner, joined)
     return found
+
+
+def _contrary(unit: Unit) -> Unit:
+    """The test that jumps where a conditional jump does not: the compiler may exchange its two ways."""
+    ways = {"TRUE": "FALSE", "FALSE": "TRUE", "NONE": "NOT_NONE", "NOT_NONE": "NONE"}
+    test, _, way = unit[0].partition("_IF_")
+    return f"{test}_IF_{ways.get(way)}", *unit[1:]
 
 
 def _is_joined(unit: Unit, after: set[Unit]) -> bool:

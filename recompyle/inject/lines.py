@@ -43,9 +43,9 @@ def grow(
     entries = _ENTRY.findall(code.co_linetable)
     ends = list(accumulate([(entry[0] & 7) + 1 for entry in entries]))
     if not ends or ends[-1] != units:
-        raise NotRewritable(f"{code!r}: its location table does not cover its code", "location_table")
+        raise _refusal(code, "does not cover its code")
     if _CUT_SHORT.search(code.co_linetable):
-        raise NotRewritable(f"{code!r}: its location table has an entry that is cut short", "location_table")
+        raise _refusal(code, "has an entry that is cut short")
     for unit in silent:
         which = bisect_right(ends, unit)
         entry, size = entries[which], (entries[which][0] & 7) + 1
@@ -66,7 +66,11 @@ def grow(
 
 
 def positions(code: CodeType, units: Iterable[int]) -> dict[int, Position]:
-    """The positions of some units. Columns count bytes of UTF-8, as everywhere in code objects."""
+    """The positions of some units. Columns count bytes of UTF-8, as everywhere in code objects.
+
+    Raises:
+        NotRewritable: the table does not reach that far, or an entry before is cut short.
+    """
     wanted = sorted(units)
     found: dict[int, Position] = {}
     line, end, asked = code.co_firstlineno, 0, 0
@@ -74,11 +78,20 @@ def positions(code: CodeType, units: Iterable[int]) -> dict[int, Position]:
         if asked == len(wanted):
             break
         end += (entry[0] & 7) + 1
-        line += _line_delta(entry)
-        while asked < len(wanted) and wanted[asked] < end:
-            found[wanted[asked]] = _position(entry, line)
-            asked += 1
+        try:
+            line += _line_delta(entry)
+            while asked < len(wanted) and wanted[asked] < end:
+                found[wanted[asked]] = _position(entry, line)
+                asked += 1
+        except (IndexError, ValueError):
+            raise _refusal(code, "has an entry that is cut short") from None
+    if asked < len(wanted):
+        raise _refusal(code, "does not cover its code")
     return found
+
+
+def _refusal(code: CodeType, why: str) -> NotRewritable:
+    return NotRewritable(f"{code!r}: its location table {why}", "location_table")
 
 
 def _form(entry: bytes) -> int:

@@ -606,11 +606,14 @@ def _abandon(entry: _Entry, function: FunctionType) -> None:
     _overtaken.append(_name(function))
 
 
-def _drop(gone: "weakref.KeyedRef[int, FunctionType]") -> None:
-    """Runs when a function is freed, whenever that is and in any thread: it must not wait for a lock."""
-    entry = _entries.get(gone.key)
+def _drop(gone: "weakref.KeyedRef[int, FunctionType]", entries: dict[int, _Entry] = _entries) -> None:
+    """Runs when a function is freed, whenever that is and in any thread: it must not wait for a lock.
+
+    That may be at the end of the process, when this module's names are gone.
+    """
+    entry = entries.get(gone.key)
     if entry is not None and entry.ref is gone:
-        _entries.pop(gone.key, None)
+        entries.pop(gone.key, None)
 
 
 @contextlib.contextmanager

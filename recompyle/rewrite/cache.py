@@ -6,7 +6,7 @@ for is part of its key, and the probes themselves are linked in after it was loa
 nothing about them is assumed, but nothing is compiled or compared.
 
 A file of the cache is named after everything that the results depend on: text and name of the source, CPython's
-bytecode, its options, this package's version. A file that is not in order is ignored and written anew. It is
+bytecode, its options, this package's version and the very files that prove. A file that is not in order is ignored and written anew. It is
 replaced in one step, so any number of processes may share a folder.
 
 ``RECOMPYLE_CACHE_DIR`` names the folder. By default it is ``recompyle`` in the user's folder for caches
@@ -15,6 +15,7 @@ a folder or file that belongs to somebody else, or that others may write to, is 
 """
 
 import contextlib
+import functools
 import marshal
 import os
 import stat
@@ -23,6 +24,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from hashlib import blake2b
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType
@@ -122,8 +124,18 @@ def key_of(code: CodeType, *more: Any) -> bytes | None:
 
 
 def _name(source: Any) -> str:
-    surroundings = MAGIC_NUMBER.hex(), sys.version, sys.flags.optimize, HAS_COLUMNS, __version__
+    surroundings = MAGIC_NUMBER.hex(), sys.version, sys.flags.optimize, HAS_COLUMNS, __version__, _provers()
     return _digest(repr((surroundings, source.file, source.text)).encode(errors="surrogatepass")).hex()
+
+
+@functools.cache
+def _provers() -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of the files of the rewriter: within one version another build may prove something else."""
+    package = Path(__file__).parents[1]
+    folders = (package, package / "rewrite", package / "inject")
+    kinds = (".py", EXTENSION_SUFFIXES[0])
+    files = [each for folder in folders for each in os.scandir(folder) if each.name.endswith(kinds)]
+    return tuple(sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in files))
 
 
 def _digest(data: bytes) -> bytes:

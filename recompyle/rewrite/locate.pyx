@@ -66,7 +66,9 @@ _PAIRS = {
 }
 
 
-# Tests that are each other's contrary: with a mark at the end of a block the compiler may exchange its two ways.
+# Tests that are each other's contrary. The compiler may take the one for the other and exchange their two ways, where
+# there is a mark at the end of a block or where blocks that are seldom reached lie elsewhere. What was the way of a true
+# value is then still compared with what is.
 _CONTRARY = {
     opcode.opmap[one]: opcode.opmap[other]
     for pair in (
@@ -170,7 +172,7 @@ cdef class _Code:
         cdef int count = len(raw) // 2, unit = 0, start, op, arg, number
         self.code = code
         self.consts = code.co_consts
-        self.positions = list(code.co_positions())
+        self.positions = _positions(code, count)
         self.ranges = exctable.decode(code.co_exceptiontable)
         self.count = count
         self.op = <int *> PyMem_Malloc(5 * count * sizeof(int))
@@ -206,6 +208,63 @@ cdef class _Code:
 
     cdef constant(self, int unit):
         return self.consts[self.arg[unit]]
+
+
+cdef list _positions(code, int count):
+    """Where each unit comes from, as ``co_positions`` says, in a fraction of the time; units of one entry share it.
+
+    The format is described in `recompyle.inject.lines`.
+    """
+    cdef bytes table = code.co_linetable + b"\0\0\0\0"  # the most that an entry can lack
+    cdef const unsigned char *byte = table
+    cdef const unsigned char *end = byte + len(table) - 4
+    cdef int line = code.co_firstlineno, head, form, lines, column, end_column
+    cdef list found = []
+    if not HAS_COLUMNS:
+        return list(code.co_positions())
+    while byte < end:
+        head = byte[0]
+        form = head >> 3 & 15
+        byte += 1
+        if form < 10:
+            column = form << 3 | byte[0] >> 4
+            position = (line, line, column, column + (byte[0] & 15))
+            byte += 1
+        elif form < 13:
+            line += form - 10
+            position = (line, line, byte[0], byte[1])
+            byte += 2
+        elif form == 13:
+            line += _read_signed(&byte)
+            position = (line, line, None, None)
+        elif form == 14:
+            line += _read_signed(&byte)
+            lines = _read(&byte)
+            column = _read(&byte) - 1
+            end_column = _read(&byte) - 1
+            position = (line, line + lines, None if column < 0 else column, None if end_column < 0 else end_column)
+        else:
+            position = NOWHERE
+        found += [position] * ((head & 7) + 1)
+    return found if len(found) == count else list(code.co_positions())
+
+
+cdef int _read(const unsigned char **byte) noexcept:
+    """Read a varint."""
+    cdef int value = 0, shift = 0
+    while byte[0][0] & 0x40:
+        value |= (byte[0][0] & 0x3F) << shift
+        shift += 6
+        byte[0] += 1
+    value |= (byte[0][0] & 0x3F) << shift
+    byte[0] += 1
+    return value
+
+
+cdef int _read_signed(const unsigned char **byte) noexcept:
+    """Read a varint with a sign."""
+    cdef int value = _read(byte)
+    return -(value >> 1) if value & 1 else value >> 1
 
 
 def match(old, new, placeholders):
@@ -401,7 +460,7 @@ cdef class _Walk:
             if new.op[b] == SWAP and _takes(_opcode(old, a, part_a)):
                 a, part_a, b, part_b = self.follow_swap(a, part_a, b)
                 continue
-            if self.has_endings and CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
+            if CONTRARY_OF[PLAIN_OF[old.op[a]]] == PLAIN_OF[new.op[b]]:
                 self.take(b, old.positions[a])
                 if not IS_QUIET[old.op[a]]:
                     self.handlers(a, b)
@@ -638,15 +697,19 @@ cdef bint _may_begin_probe(_Code code, int unit):
 
 cdef bytes _table(_Code new, list partner, dict ends):
     """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
-    cdef int unit = 0, count = new.count
+    cdef int unit = 0, target, count = new.count
     starts = []
     while unit < count:
         starts.append(unit)
         unit = new.next[unit]
     placed = [None] * count
     last = (None, None, None, None)
+    late = set()  # ends that jumps without a place lead to: their line would begin there, so they belong to what follows
     for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
         position = partner[unit]
+        target = new.target[unit] if IS_THROUGH[new.op[unit]] else new.next[unit] if unit in late else -1
+        if target > unit and ends.get(target) is False and (unit in late or position == NOWHERE):
+            late.add(target)
         if position is None:
             own = new.positions[unit]
             is_marked = number_of(own[2]) >= 0 or number_of(own[3]) >= 0
@@ -657,8 +720,11 @@ cdef bytes _table(_Code new, list partner, dict ends):
         placed[unit] = position
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows
-        if ends.get(unit) and partner[unit] is None:
+        target = new.target[unit]
+        if unit in late or (ends.get(unit) and partner[unit] is None):
             placed[unit] = last
+        elif target > unit and IS_THROUGH[new.op[unit]] and partner[unit] is None and placed[unit][0] is None:
+            placed[unit] = placed[target]  # else a jump that the old code needs none of would begin the line there anew
         last = placed[unit]
     return _encode(new.code.co_firstlineno, [(placed[unit], new.next[unit] - unit) for unit in starts])
 

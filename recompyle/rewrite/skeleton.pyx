@@ -139,10 +139,7 @@ cdef list _in_whole(code, source):
     # A comprehension may turn a free variable into a cell: then what the functions around bind is to be tried out.
     if len(candidates) != 1 or code.co_cellvars or source.asked * MANY < len(source.definitions):
         return []
-    try:
-        compiled = source.codes(code.co_flags & _FUTURES).get((code.co_name, code.co_firstlineno), ())
-    except (SyntaxError, ValueError, RecursionError):
-        return []
+    compiled = source.codes(code.co_flags & _FUTURES).get((code.co_name, code.co_firstlineno), ())
     if len(compiled) != 1 or difference(code, compiled[0]) is not None:
         return []
     return [Context(code, source, candidates[0], code.co_freevars)]

@@ -72,26 +72,35 @@ class Source:
         first = decorators[0].lineno if decorators else node.lineno
         return "".join(self.lines[first - 1 : node.end_lineno])
 
-
     def codes(self, flags):
         """What the whole file compiles to: ``(co_name, co_firstlineno)`` to the code objects there.
 
         Parameters:
             flags: of the compiler. They are taken to be the same each time.
 
-        Raises:
-            SyntaxError, ValueError: it does not compile.
+        Returns:
+            The codes; nothing if the file does not compile.
         """
+        tree = self._tree  # read first and dropped last: other threads may be here, too
         if self._codes is None:
-            codes = {}
-            work = [quietly(self._tree, self.file, flags)]
-            while work:
-                for const in work.pop().co_consts:
-                    if type(const) is _CodeType:
-                        codes.setdefault((const.co_name, const.co_firstlineno), []).append(const)
-                        work.append(const)
-            self._tree, self._codes = None, codes
+            self._codes = _codes_of(tree, self.file, flags)
+            self._tree = None
         return self._codes
+
+
+cdef dict _codes_of(tree, file, flags):
+    """All code in a file by name and first line."""
+    cdef dict codes = {}
+    try:
+        work = [quietly(tree, file, flags)]
+    except (SyntaxError, ValueError, RecursionError):
+        return codes
+    while work:
+        for const in work.pop().co_consts:
+            if type(const) is _CodeType:
+                codes.setdefault((const.co_name, const.co_firstlineno), []).append(const)
+                work.append(const)
+    return codes
 
 
 cdef _index(source, tree):

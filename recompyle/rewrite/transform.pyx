@@ -101,13 +101,14 @@ cdef _node(kind, dict fields):
 
 
 cdef class _Builder:
-    cdef object plan
+    cdef dict inner, outer, callees, marks, endings, held  # those of the plan
     cdef bint names
     cdef set touched
     cdef readonly list placeholders
 
     def __init__(self, plan, names):
-        self.plan = plan
+        self.inner, self.outer, self.callees = plan.inner, plan.outer, plan.callees
+        self.marks, self.endings, self.held = plan.marks, plan.endings, plan.held
         self.names = names
         self.placeholders = []
         self.touched = set()
@@ -116,16 +117,18 @@ cdef class _Builder:
                 self.touched.add(id(node))
                 node = plan.parents.get(id(node))
 
-    def build(self, node):
-        if id(node) not in self.touched:
+    cpdef build(self, node):
+        number = id(node)
+        if number not in self.touched:
             return node
-        held = self.plan.held.get(id(node))
+        held = self.held.get(number)
         copy = self.copy(node) if held is None else self.hold(node, held[0])
-        for wrap in self.plan.callees.get(id(node), ()):
-            copy = self.call(copy, node, wrap, wrap is self.plan.callees[id(node)][-1])
-        for wrap in self.plan.inner.get(id(node), ()):
+        callees = self.callees.get(number, ())
+        for wrap in callees:
+            copy = self.call(copy, node, wrap, wrap is callees[-1])
+        for wrap in self.inner.get(number, ()):
             copy = self.wrap(copy, node, wrap, False)
-        for wrap in self.plan.outer.get(id(node), ()):
+        for wrap in self.outer.get(number, ()):
             copy = self.wrap(copy, node, wrap, True)
         return copy
 
@@ -135,7 +138,7 @@ cdef class _Builder:
             value = fields.get(field)
             if type(value) is list:
                 fields[field] = built = self.build_list(value)
-                for wrap in self.plan.endings.get((id(node), field), ()):
+                for wrap in self.endings.get((id(node), field), ()):
                     built.append(self.mark((value or [node])[-1], wrap))
             elif isinstance(value, ast.AST):
                 fields[field] = self.build(value)
@@ -147,7 +150,7 @@ cdef class _Builder:
             if not isinstance(item, ast.AST):
                 built.append(item)
                 continue
-            for wrap in self.plan.marks.get(id(item), ()):
+            for wrap in self.marks.get(id(item), ()):
                 built.append(self.mark(item, wrap))
             built.append(self.build(item))
         return built

@@ -10,9 +10,9 @@ All that is recorded belongs to the `Tracer` of one `tracefunc`: any number of t
 
 cimport cython
 
-import _thread
 import builtins
 from _thread import get_ident
+from threading import main_thread
 
 from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t, uintptr_t
@@ -34,6 +34,10 @@ cdef extern from "Python.h":
     PyObject *PyEval_GetGlobals() noexcept  # borrowed
     void Py_INCREF_ "Py_INCREF"(PyObject *)
     void Py_DECREF_ "Py_DECREF"(PyObject *)
+    void PyErr_SetObject(object, object) noexcept
+    int Py_AddPendingCall(int (*)(void *) noexcept, void *) noexcept
+    void *PyInterpreterState_Get() noexcept
+    void *PyInterpreterState_Main() noexcept
 
 
 cdef struct Cell:
@@ -265,10 +269,8 @@ cdef class Tracer:
         _sampling.add(thread)
         try:
             trace.stack = self.stack()
-        except KeyboardInterrupt:
-            _thread.interrupt_main()  # as in `sample`
-        except BaseException:
-            pass  # out of memory: the call is recorded without it
+        except BaseException as error:  # out of memory: the call is recorded without it
+            _pass_on(error)
         finally:
             _sampling.discard(thread)
 
@@ -331,10 +333,8 @@ cdef class Tracer:
                 held = trace.samples[statement] = {name: [] for name in trace.statements.names[statement]}
             for name, samples in held.items():
                 samples.append(self.describe(name, frame))
-        except KeyboardInterrupt:
-            _thread.interrupt_main()  # raised in the program, not in the probe
-        except BaseException:
-            pass  # out of memory
+        except BaseException as error:  # out of memory
+            _pass_on(error)
         finally:
             _sampling.discard(thread)
 
@@ -346,13 +346,36 @@ cdef class Tracer:
             return "NameError", "<unavailable>"
         try:
             text = str.__str__(repr(value))  # may be of a subclass, whose methods are the program's
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            _pass_on(error)
             text = _repr_error(error)
         if len(text) > self.max_repr:
             text = (text[: max(self.max_repr - 3, 0)] + "...")[: self.max_repr]
         return type.__dict__["__name__"].__get__(type(value)), text
+
+
+cdef void _pass_on(error) noexcept:
+    """Raise in the program, not in the probe, what a handler of signals raised while a probe ran other code.
+
+    Such handlers run in the main thread. What they raise cannot be told from what a ``repr`` raises; but what is no
+    `Exception`, as `KeyboardInterrupt` and `SystemExit`, is meant to end the program.
+    """
+    if isinstance(error, Exception) or PyInterpreterState_Get() != PyInterpreterState_Main():
+        return
+    try:
+        if get_ident() != main_thread().ident:
+            return
+    except BaseException:
+        return
+    Py_INCREF_(<PyObject *>error)
+    if Py_AddPendingCall(_raise, <void *>error) < 0:  # very many others wait
+        Py_DECREF_(<PyObject *>error)
+
+
+cdef int _raise(void *error) noexcept:
+    PyErr_SetObject(type(<object>error), <object>error)
+    Py_DECREF_(<PyObject *>error)
+    return -1
 
 
 def _repr_error(error):

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from fuzz import compare, programs
 from fuzz.compare import PASSES, Fuzzed
-from fuzz.run import EXCHANGED
 
 import recompyle
 from recompyle.rewrite import engine, locate, passes
@@ -121,17 +120,6 @@ def test_without_a_rule_programs_do_something_else(
 def test_without_a_rule_the_walk_refuses(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passes, "_RULES", tuple(each for each in passes._RULES if each.__name__ != rule))
     assert found(PASSES["expressions"], tmp_path, "refused")
-
-
-def test_a_refusal_for_exchanged_ways_is_told_from_others() -> None:
-    def refusal(one: str, other: str) -> str:
-        codes = [compile(f"lambda a, b, c: {text}", "f", "eval").co_consts[0] for text in (one, other)]
-        with pytest.raises(recompyle.NotRewritable) as caught:
-            locate.match(*codes, {})
-        return f"refused: {caught.value}"
-
-    assert EXCHANGED.match(refusal("b if a else c", "b if not a else c"))
-    assert not EXCHANGED.match(refusal("b if a else c", "b if +a else c"))
 
 
 class Backwards(ast.NodeTransformer):

@@ -89,6 +89,19 @@ def test_a_table_of_another_length_is_refused():
         assert refusal.value.slug == "location_table"
 
 
+@pytest.mark.parametrize("first", [0x80, 0x80 | 10 << 3, 0x80 | 13 << 3, 0x80 | 14 << 3])
+def test_positions_of_a_garbled_table_are_refused(first):
+    """Each form of an entry without what belongs to it, and a table that ends too soon."""
+
+    def function():
+        return len("")
+
+    for table in (b"", bytes((first | 7,)) * (len(function.__code__.co_code) // 16 + 1)):
+        with pytest.raises(NotRewritable) as refusal:
+            inject.sites(function.__code__.replace(co_linetable=table))
+        assert refusal.value.slug == "location_table"
+
+
 RANGES = [
     exctable.Range(0, 1, 63, 0),
     exctable.Range(1, 64, 64, 1),

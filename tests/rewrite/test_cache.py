@@ -289,3 +289,14 @@ def test_many_processes_share_a_folder(folder):
     files = list(folder.iterdir())
     assert {each.suffix for each in files} == {".proofs"}
     assert all(cache._read(each) for each in files)
+
+
+def test_another_build_of_the_rewriter_proves_anew(folder, proved, monkeypatch):
+    rewritten([textwrap.dedent])
+    rewritten([textwrap.dedent])
+    assert proved == ["dedent"]
+    provers = cache._provers()
+    assert {"locate", "skeleton", "transform", "exctable", "_env"} <= {name.partition(".")[0] for name, *_ in provers}
+    monkeypatch.setattr(cache, "_provers", lambda: provers[:-1])
+    rewritten([textwrap.dedent])
+    assert proved == ["dedent", "dedent"]

@@ -8,6 +8,7 @@ import json.decoder
 import linecache
 import os
 import re
+import signal
 import sys
 import textwrap
 import threading
@@ -681,6 +682,51 @@ def test_a_repr_whose_text_is_of_a_class_of_its_own():
     samples = tracefunc(use, Thing(), 2)[0][1]["return first, last"][1]
     assert samples["first"] == [("Thing", "a thing")] and samples["last"] == [("int", "2")]
     assert type(samples["first"][0][1]) is str
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_a_handler_of_signals_raises_meanwhile_ends_the_program(kind):
+    class Slow:
+        def __repr__(self):
+            if threading.current_thread() is threading.main_thread():
+                signal.raise_signal(signal.SIGTERM)
+            return "slow"
+
+    def work(slow):
+        value = slow
+        return value
+
+    def stop(number, frame):
+        raise kind(3)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(kind) as caught:
+            tracefunc(work, Slow())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.args == (3,)
+    assert caught.value.__context__ is None
+
+
+def test_what_a_repr_raises_in_other_threads_ends_nothing():
+    class Rude:
+        def __repr__(self):
+            raise SystemExit(3)
+
+    def work(value):
+        value = Rude()
+        return value
+
+    def in_a_thread():
+        thread = threading.Thread(target=work, args=(1,))
+        thread.start()
+        thread.join()
+        return "joined"
+
+    results = tracefunc(in_a_thread, target_func=work)
+    assert results.result == "joined"
+    assert results[0][1]["return value"] == (1, {"value": [("Rude", "<repr-error SystemExit: 3>")]})
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, MemoryError])
