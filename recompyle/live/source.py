@@ -104,13 +104,14 @@ class Local:
 
     Parameters:
         everything: also functions of the standard library and of installed packages.
+        allow_import: import the modules of paths if need be; whatever else is asked for waits until that has ended.
     """
 
-    def __init__(self, everything: bool = False):
+    def __init__(self, everything: bool = False, allow_import: bool = False):
         self.pid = os.getpid()
         self.python = ".".join(map(str, sys.version_info[:3]))
         self.started: float | None = time.time()
-        self._everything = everything
+        self._everything, self._allow_import = everything, allow_import
         self._listed: list[Listed] = []
         self._scanned = float("-inf")
         self._modules = 0
@@ -156,7 +157,8 @@ class Local:
 
     def instrument(self, path: str, mode: str = "counter") -> "Future[Row]":
         def work() -> Row:
-            return settled_row(state.registry.instrument(path, mode=mode, holder=self))
+            record = state.registry.instrument(path, mode=mode, allow_import=self._allow_import, holder=self)
+            return settled_row(record)
 
         return state.worker.submit(work)
 
