@@ -37,8 +37,11 @@ class Watched:
         self._probe = probe
         self.state = "restored"
 
-    def begin(self) -> None:
+    def begin(self, other: "Watched | None" = None) -> None:
         """Watch it from now on.
+
+        Parameters:
+            other: what has watched it until now, and does no more.
 
         Raises:
             NotRewritable: there is no ``sys.monitoring``, or no tool id is free (slug ``no_monitoring``).
@@ -51,12 +54,11 @@ class Watched:
                 _tool.watch(function, self._probe)
         except BaseException:
             self.restore()
+            if other is not None:
+                other.begin()
             raise
-
-    def exchange_for(self, other: "Watched") -> None:
-        """Have another one of the same function count from now on."""
-        other.begin()
-        self.state = "restored"
+        if other is not None:
+            other.state = "restored"
 
     def restore(self) -> None:
         """Watch it no more."""

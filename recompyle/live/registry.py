@@ -405,10 +405,10 @@ class Registry:
             record.frames.changed(function, before, record.flavor)
 
         try:
-            if was_on and old is not None:
-                old.exchange_for(new)  # type: ignore[arg-type]  # they are of one engine
-            elif isinstance(new, Watched):
-                new.begin()
+            if isinstance(new, Watched):
+                new.begin(old if was_on and isinstance(old, Watched) else None)
+            elif was_on and isinstance(old, Patch):
+                patches.exchange(old, new)
             else:
                 _put_on(new, record, function, wanted["live"])
             note()

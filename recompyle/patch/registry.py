@@ -30,7 +30,18 @@ from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
 from recompyle.rewrite.order import in_order
 
-__all__ = ["Patch", "apply", "locked", "patches_on", "pause", "pristine", "put_on", "restore", "with_siblings"]
+__all__ = [
+    "Patch",
+    "apply",
+    "exchange",
+    "locked",
+    "patches_on",
+    "pause",
+    "pristine",
+    "put_on",
+    "restore",
+    "with_siblings",
+]
 
 SCOPES = ("this", "existing", "future")
 
@@ -113,17 +124,8 @@ class Patch:
             raise ValueError("exchange() needs at least one pass")
         in_order(passes)
         other = Patch(passes)
-        self.exchange_for(other)
+        exchange(self, other)
         return other
-
-    def exchange_for(self, other: "Patch") -> None:
-        """As `exchange`, by a patch that has done nothing yet. Whatever ends this, that one is in place, or this."""
-        with locked():
-            mine = [function for function in self._candidates() if self in map(_patch_of, _layers(function))]
-            kept = set(map(id, mine))
-            other._functions = [ref for ref in self._functions if id(ref()) in kept]
-            other._future, other._original = self._future, self._original
-            _change(mine, lambda function, layers: tuple(_with_patch(layer, self, other) for layer in layers))
 
     def _candidates(self) -> list[FunctionType]:
         # of a future scope also the functions made meanwhile, and those that make them
@@ -349,6 +351,16 @@ def put_on(patch: Patch, found: Found, future: bool = False) -> None:
             patch._functions = [ref for ref in patch._functions if (f := ref()) and patch in map(_patch_of, _layers(f))]
         if done:
             patch._original = _entries[id(done[0])].original
+
+
+def exchange(patch: Patch, other: Patch) -> None:
+    """As `Patch.exchange`, for a patch that has done nothing yet. Whatever ends this, either one is in place."""
+    with locked():
+        mine = [function for function in patch._candidates() if patch in map(_patch_of, _layers(function))]
+        kept = set(map(id, mine))
+        other._functions = [ref for ref in patch._functions if id(ref()) in kept]
+        other._future, other._original = patch._future, patch._original
+        _change(mine, lambda function, layers: tuple(_with_patch(layer, patch, other) for layer in layers))
 
 
 def restore(target: object = None) -> int:

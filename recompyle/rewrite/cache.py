@@ -6,8 +6,8 @@ for is part of its key, and the probes themselves are linked in after it was loa
 nothing about them is assumed, but nothing is compiled or compared.
 
 A file of the cache is named after everything that the results depend on: text and name of the source, CPython's
-bytecode, its options, this package's version and the very files that prove. A file that is not in order is ignored and written anew. It is
-replaced in one step, so any number of processes may share a folder.
+bytecode, its options, this package's version and the very files that prove. A file that is not in order is ignored and
+written anew. It is replaced in one step, so any number of processes may share a folder.
 
 ``RECOMPYLE_CACHE_DIR`` names the folder. By default it is ``recompyle`` in the user's folder for caches
 (``XDG_CACHE_HOME``, else ``~/.cache``); if it is set to nothing, nothing is kept. What is read is code that will run:

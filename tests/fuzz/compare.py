@@ -113,8 +113,8 @@ _BEHIND_YIELD = ("never", "always", "all", "everywhere", "expressions", "assignm
 
 # Their marks may make a way out of a function too long to be copied: ways meet before it. Documented.
 _JOINING = ("statements", "all", "everywhere", "trace")
-# They may have a mark behind, or a probe round, a conditional expression that is a statement of several lines: its value is
-# dropped in one place then, which is of one of these lines. Documented.
+# They may have a mark behind, or a probe round, a conditional expression that is a statement of several lines: its
+# value is dropped in one place then, which is of one of these lines. Documented.
 _DROPPING = (*_JOINING, "expressions")
 
 

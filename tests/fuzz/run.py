@@ -96,7 +96,7 @@ def compare_all(numbers: Iterable[int], names: list[str], seed: int, folder: Pat
     """Compare programs under passes; for each one write a line.
 
     It holds the number, whether the program is unsteady by itself, the passes under which it differs as documented, and
-    by pass what else was found. What was found is None where the program takes too long, or too much memory: that is also the end.
+    by pass what else was found. That is None where the program takes too long, or too much memory, which ends it all.
     """
     resource.setrlimit(resource.RLIMIT_AS, (TOO_LARGE, TOO_LARGE))
     for number in numbers:

@@ -29,6 +29,7 @@ class Interrupt:
 
     def __enter__(self):
         self.before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # 3.12 must be told before tracing begins
         sys.settrace(self.call)
         return self
 

@@ -306,7 +306,7 @@ def test_ways_are_exchanged_without_a_mark_too() -> None:
         try:
             b = tuple(b if c else ([x async for x in a] and a))
         except LookupError:
-            pass
+            b = None
         return b
 
     class Items:

@@ -90,7 +90,7 @@ def test_hook_mode_stands_in_the_code(demo):
     demo.type("d")
     demo.wait_for(r"on \(hook\)")
     demo.type("G")
-    demo.wait_for(rf"code after(.*\n)+.*<instrumentation_hook>(.*\n)+ *\('{FUNC_7}'\)\n.*CALL +1")
+    demo.wait_for(rf"<instrumentation_hook>(.*\n)+.*\('{FUNC_7}'\)\n(.*PRECALL.*\n)?.*CALL +1")
     demo.type("q")
     wait_for(lambda: numbers(demo, "mod_a:func_7")[1] > 0, step=0.1)
 
