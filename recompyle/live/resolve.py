@@ -13,7 +13,15 @@ import sys
 import types
 from collections.abc import Collection, Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
-from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import (
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
@@ -485,10 +493,11 @@ def _affects(owner: object) -> str:
 
 
 def _attributes(obj: object, holder: type) -> dict[str, Any]:
-    """The dictionary of an instance; empty if its type has none of its own making."""
+    """The dictionary of an instance; empty if there is none, or only a property's, which is not run."""
     for base in class_mro(holder):
-        if "__dict__" in class_dict(base):
-            found = class_dict(base)["__dict__"].__get__(obj)
+        descriptor = class_dict(base).get("__dict__")
+        if type(descriptor) in (GetSetDescriptorType, MemberDescriptorType):
+            found = descriptor.__get__(obj)
             return found if type(found) is dict else {}
     return {}
 

@@ -391,6 +391,11 @@ SIDE_EFFECTS = """
         def prop(self):
             HAPPENED.append("property")
 
+        @property
+        def __dict__(self):
+            HAPPENED.append("dict")
+            return {}
+
         def __getattr__(self, name):
             HAPPENED.append(("instance", name))
             raise AttributeError(name)
