@@ -121,6 +121,14 @@ def split(options: argparse.Namespace) -> tuple[int | None, list[str]]:
     return int(words[0]), words[1:]
 
 
+def split_pattern(options: argparse.Namespace) -> tuple[int | None, str]:
+    """The same where one pattern may stand behind the process: what paths must match."""
+    pid, words = split(options)
+    if len(words) > 1:
+        raise CommandError(f"one pattern at most, not {' '.join(words)}")
+    return pid, words[0] if words else "*"
+
+
 def client_of(options: argparse.Namespace, pid: int | None) -> "Client":
     """A connection to the process."""
     from recompyle.live.client import connect

@@ -4,7 +4,6 @@ import argparse
 import sys
 from typing import Any
 
-from recompyle.cli.errors import CommandError
 from recompyle.cli.live import common
 
 __all__ = ["add_to"]
@@ -27,13 +26,9 @@ def run(options: argparse.Namespace) -> int:
     from recompyle.live.plain import Writer
     from recompyle.live.remote import watch
 
-    pid, words = common.split(options)
-    if len(words) > 1:
-        raise CommandError(f"one pattern at most, not {' '.join(words)}")
+    pid, pattern = common.split_pattern(options)
     with common.errors():
-        session = watch(
-            common.client_of(options, pid), everything=options.all_modules, pattern=words[0] if words else "*"
-        )
+        session = watch(common.client_of(options, pid), everything=options.all_modules, pattern=pattern)
         try:
             session.refresh()
             Writer(session, sys.stdout, options.json).table(whole=True)

@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-from recompyle.cli.errors import CommandError
 from recompyle.cli.live import common
 
 __all__ = ["add_to"]
@@ -26,12 +25,9 @@ def run(options: argparse.Namespace) -> int:
     from recompyle.live import plain
     from recompyle.live.remote import watch
 
-    pid, words = common.split(options)
-    if len(words) > 1:
-        raise CommandError(f"one pattern at most, not {' '.join(words)}")
+    pid, pattern = common.split_pattern(options)
     with common.errors():
         client = common.client_of(options, pid)
-        pattern = words[0] if words else "*"
         session = watch(client, everything=options.all_modules, pattern=pattern, hz=options.hz)
         try:
             plain.run(session, as_json=options.json, once=options.once)
