@@ -35,8 +35,15 @@ def test_random_programs_do_the_same(name: str, tmp_path: Path) -> None:
         assert Fuzzed(text, number, tmp_path).differences(name) == [], text
 
 
-@pytest.mark.parametrize("name", PASSES)
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+# A sample is named after the passes under which it failed first.
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        pytest.param(path, name, id=f"{path.stem}-{name}")
+        for path in CORPUS
+        for name in dict.fromkeys((path.stem.partition("-")[0], "all", "everywhere"))
+    ],
+)
 def test_what_once_failed_does_the_same(path: Path, name: str, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert Fuzzed(text, 0, tmp_path).differences(name) == []
