@@ -181,7 +181,12 @@ class Agent:
         self._rouse()
 
     def report(self, lease: Lease, event: proto.Message) -> None:
-        """Tell a session something, unless it does not keep up."""
+        """Tell a session of a run, unless it does not keep up.
+
+        Runs of the agent itself are no news: to tell of one, it may run the same function again, and so without end.
+        """
+        if threading.current_thread() is self._thread:
+            return
         self._reports.append((lease, event))
         self._rouse()
 

@@ -309,7 +309,7 @@ def test_unknown_ops_and_fields(start):
 def test_no_path_is_an_expression(start, path):
     program = start(APP)
     client = Raw(program)
-    for op in ("resolve", "instrument", "details"):
+    for op in ("resolve", "details", "instrument", "resolve"):
         assert client.ask(op, path=path)["ok"] is False
     assert_well(program)
 

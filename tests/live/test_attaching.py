@@ -167,7 +167,7 @@ def test_a_python_that_it_is_not_compiled_for(idle, tmp_path, monkeypatch):
     with pytest.raises(Unreachable) as refusal:
         live.attach(program.pid, timeout=LIMIT)
     assert refusal.value.slug == "no_core"
-    assert "Error: " in str(refusal.value) and EXTENSION_SUFFIXES[0] in str(refusal.value)
+    assert "NotCompiled: " in str(refusal.value) and EXTENSION_SUFFIXES[0] in str(refusal.value)
     until(lambda: program.told("list(sys.path)") == before)
     assert program.told("total()") == 2
 

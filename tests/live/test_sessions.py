@@ -137,6 +137,18 @@ def test_slow_runs_are_told_as_they_come(start):
             client.profile("__main__:nothing", 0, told.append)
 
 
+def test_runs_of_the_agent_itself_are_not_told(start):
+    program = start(APP)
+    with program.connect() as client:
+        told = []
+        end = client.profile("json:dumps", 0, told.append)  # which writes its messages, too
+        assert program.told("__import__('json').dumps(1)") == "1"
+        until(lambda: told)
+        assert all(client.call("stats")["ok"] for _ in range(3))
+        assert len(told) == 1 and "thread MainThread" in told[0]
+        end()
+
+
 def test_a_report_that_fails_does_not_end_the_session(start, monkeypatch):
     program = start(APP)
     failed = []
