@@ -206,6 +206,7 @@ class Remote:
 
     def _restored(self, rows: list[Row]) -> list[Row]:
         self._merge([{**row} for row in rows])
+        self._scan_at = 0.0  # of what waited for its module nothing is left
         return rows
 
     def restore_all(self) -> "Future[list[Row]]":
