@@ -164,7 +164,7 @@ def test_coroutines_end_once(write, drive):
         log.clear()
         expected = outcome(lambda count: drive(with_awaits(count).__await__()), n)
         assert outcome(lambda count: drive(written(count).__await__()), n) == expected
-        gc.collect()
+        gc.collect(1)
         assert log.count("entry") == log.count("return") + log.count("unwind") == (not never), log
         if drive.__name__ in ("drive_throw", "drive_throw_stop"):
             assert log.count("throw") == (n > 0), log
@@ -199,7 +199,7 @@ def test_asynchronous_generators_end_once(write, end):
 
     written, log = write(stepping, "entry", "throw", "yield", "resume", "return", "unwind")
     assert run(written) == run(stepping)
-    gc.collect()
+    gc.collect(1)
     assert log.count("entry") == log.count("return") + log.count("unwind") == (end != "close_unstarted"), log
     assert log.count("yield") == log.count("resume") + log.count("throw"), log
 
@@ -213,7 +213,7 @@ def test_what_enters_leaves(write, function, drive):
     for n in (2, 1, 0):
         log.clear()
         assert outcome(lambda count: drive(written(count)), n) == outcome(lambda count: drive(function(count)), n)
-        gc.collect()
+        gc.collect(1)
         # A throw into an iterator that the generator delegates to comes back as a resume too.
         entered = [kind for kind in log if kind in ENTERED]
         left = [kind for kind in log if kind in LEFT]
@@ -240,7 +240,7 @@ def test_each_term_is_that_of_monitoring(write, function, drive):
             monitoring.register_callback(tool, getattr(monitoring.events, name), callback)
         monitoring.set_events(tool, sum(getattr(monitoring.events, name) for name in events))
         outcome(lambda: drive(written(2)))
-        gc.collect()
+        gc.collect(1)
     finally:
         monitoring.set_events(tool, 0)
         for name in events:
