@@ -14,7 +14,8 @@ from turns import Measurement
 
 def print_table(title: str, measurements: list[Measurement]) -> None:
     """Print one case: a line for each question and tool."""
-    unit = measurements[0].unit
+    units = {m.unit for m in measurements}
+    unit = units.pop() if len(units) == 1 else ""
     timed = unit == "ns"
     one_tool = len({m.tool for m in measurements}) == 1
     floor_head = f"{'x floor':>10}" if timed else ""
@@ -25,6 +26,8 @@ def print_table(title: str, measurements: list[Measurement]) -> None:
             question = found.question
             print(f"  {question}")
         label = f"  {found.question}" if one_tool else f"    {found.tool}"
+        if not unit:
+            label += f", {found.unit}"
         if not found.readings:
             print(f"{label:<36}    {found.unsupported}")
             continue
