@@ -88,10 +88,12 @@ def growth_by_probes() -> dict[str, float]:
     def probed(number: int) -> object:
         return inject.write(code, [inject.Edit("entry", inject.SlotCounter(counts, number))])
 
+    kept = []  # what is freed in between would be taken again
+
     def growth(make: Callable[[int], object]) -> float:
         before = resident()
-        made = [make(number) for number in range(PROBED)]
-        return (resident() - before) / len(made)
+        kept.append([make(number) for number in range(PROBED)])
+        return (resident() - before) / PROBED
 
     probed(0)  # what comes once
     bare, other = growth(lambda number: code.replace()), growth(probed)
