@@ -27,7 +27,7 @@ ASKED = {f"{screen}: {unit}": (screen, unit) for unit in (SHARE, BYTES) for scre
 DEMO, ATTACH = "start of the demo", "attach to a busy main thread (3.14 and later)"
 UNIT = {question: unit for question, (_, unit) in ASKED.items()} | {DEMO: "ms", ATTACH: "ms"}
 QUESTIONS = tuple(UNIT)
-LAUNCHES, ROUNDS = 3, 2
+LAUNCHES, ROUNDS = 3, 1
 SECONDS = 5.0
 HEADER = b"Qualified name"
 

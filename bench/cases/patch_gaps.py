@@ -24,7 +24,7 @@ ASKED = {f"{way}: {what}": (way, what) for way in (APPLY, LIVE) for what in UNIT
 ASKED |= {f"{IDLE}: {what}": (IDLE, what) for what in (LONGEST, COUNT)}
 UNIT = {question: UNITS[what] for question, (_, what) in ASKED.items()}
 QUESTIONS = tuple(UNIT)
-LAUNCHES, ROUNDS = 3, 4
+LAUNCHES, ROUNDS = 3, 1
 TIMES = 10
 
 
