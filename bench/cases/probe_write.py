@@ -38,10 +38,10 @@ def made(source: str, name: str = "f") -> types.FunctionType:
     return namespace[name]
 
 
-def many_functions(count: int = 200) -> types.ModuleType:
-    """A module of functions of 30 lines."""
+def many_functions() -> types.ModuleType:
+    """A module of 200 functions of 30 lines."""
     module = types.ModuleType("bench_subjects")
-    exec(compile("\n".join(function_of(30, f"f{n}") for n in range(count)), "<bench>", "exec"), vars(module))
+    exec(compile("\n".join(function_of(30, f"f{n}") for n in range(200)), "<bench>", "exec"), vars(module))
     return module
 
 
