@@ -91,7 +91,7 @@ prove-counts:  ## 10 million calls in 8 threads while code is exchanged 100,000 
 	$(PY) -P -m pytest -q -p no:cacheprovider -m prove tests/live
 
 .PHONY: bench bench-all
-bench:  ## benchmarks on one CPython, about five minutes; BENCH="timed_call" hands options on
+bench:  ## benchmarks on one CPython, about twenty minutes; BENCH="timed_call" hands options on
 	@$(ENVIRONMENT)
 	$(PY) -m pip install -qq --disable-pip-version-check -r bench/requirements.txt
 	$(PY) -P bench/run.py $(BENCH)

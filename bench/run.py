@@ -36,6 +36,10 @@ CASES = (
     "report",
     "probe_hit",
     "probe_write",
+    "patch_gaps",
+    "live_patch",
+    "live_agent",
+    "live_screen",
     "census",
     "core",
 )

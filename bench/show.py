@@ -14,25 +14,29 @@ from turns import Measurement
 
 def print_table(title: str, measurements: list[Measurement]) -> None:
     """Print one case: a line for each question and tool."""
-    unit = measurements[0].unit
+    units = {m.unit for m in measurements}
+    unit = units.pop() if len(units) == 1 else ""
     timed = unit == "ns"
     one_tool = len({m.tool for m in measurements}) == 1
     floor_head = f"{'x floor':>10}" if timed else ""
-    print(f"\n{title}\n\n  {'':<34}{unit:>12}{'launches':>26}{floor_head}{'bare':>10}")
+    labels = [f"  {m.question}" if one_tool else f"    {m.tool}" for m in measurements]
+    if not unit:
+        labels = [f"{label}, {m.unit}" for label, m in zip(labels, measurements, strict=True)]
+    width = max(36, *map(len, labels))
+    print(f"\n{title}\n\n{'':<{width}}{unit:>12}{'launches':>26}{floor_head}{'bare':>10}")
     question = None
-    for found in measurements:
+    for found, label in zip(measurements, labels, strict=True):
         if found.question != question and not one_tool:
             question = found.question
             print(f"  {question}")
-        label = f"  {found.question}" if one_tool else f"    {found.tool}"
         if not found.readings:
-            print(f"{label:<36}    {found.unsupported}")
+            print(f"{label:<{width}}    {found.unsupported}")
             continue
         s = records.summary(found)
         spread = f"{s.low:,.4g} .. {s.high:,.4g}"
         ratio = f"{s.value / s.floor:>10.2f}" if timed else ""
         bare = "" if s.bare is None else f"{s.bare:,.4g}"
-        print(f"{label:<36}{s.value:>12,.4g}{spread:>26}{ratio}{bare:>10}".rstrip())
+        print(f"{label:<{width}}{s.value:>12,.4g}{spread:>26}{ratio}{bare:>10}".rstrip())
 
 
 def main() -> None:

@@ -89,7 +89,8 @@ def measure(
     """
     name = case.__name__.rpartition(".")[2]
     for question in case.QUESTIONS:
-        results = {tool: Measurement(name, question, tool, case.UNIT) for tool in case.TOOLS}
+        unit = case.UNIT if isinstance(case.UNIT, str) else case.UNIT[question]
+        results = {tool: Measurement(name, question, tool, unit) for tool in case.TOOLS}
         for launch in range(launches):
             for reading in _launch(name, question, case.TOOLS, environments, cpu, rounds, results):
                 reading["launch"] = launch

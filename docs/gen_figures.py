@@ -38,23 +38,26 @@ def table(stored_runs: list[dict], case: str, question: str | None) -> str:
     """One case as Markdown: a line for each tool and question, a column for each interpreter."""
     runs = newest(stored_runs, case)
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    units = set()
+    units = {}
     for version, run in runs.items():
         for measured in run["measurements"]:
             if measured.case == case and question in (None, measured.question):
-                units.add(measured.unit)
+                units[measured.question] = measured.unit
                 cells.setdefault((measured.question, measured.tool), {})[version] = cell(measured)
     if not cells:
         return NONE
     versions = list(runs)
     one_tool = len({tool for _, tool in cells}) == 1
     one_question = len({name for name, _ in cells}) == 1
+    one_unit = len(set(units.values())) == 1
     lines = [
-        f"| {', '.join(sorted(units))} | {' | '.join(versions)} |",
+        f"| {next(iter(units.values())) if one_unit else ''} | {' | '.join(versions)} |",
         "| --- |" + " ---: |" * len(versions),
     ]
     for (name, tool), row in cells.items():
         head = tool if one_question else name if one_tool else f"{name}: {tool}"
+        if not one_unit:
+            head += f", {units[name]}"
         lines.append(f"| {head} | {' | '.join(row.get(version, '') for version in versions)} |")
     return "\n".join([*lines, "", caption([runs[version] for version in versions])]) + "\n"
 

@@ -21,10 +21,12 @@ UNIT = "bytes"
 TOOLS = ("recompyle", "flat_profile")
 CALL_COUNTS = {f"{10**n:,} calls": 10**n for n in range(3, 8)}
 OPEN_RUN, FUNCTION = "an open run", "a function, 20 sites"
-QUESTIONS = (*CALL_COUNTS, OPEN_RUN, FUNCTION)
+PROBE = "an entry probe, beyond a copy of the code"
+QUESTIONS = (*CALL_COUNTS, OPEN_RUN, FUNCTION, PROBE)
 LAUNCHES, ROUNDS = 3, 1
 OPEN_RUNS = 5_000
 FUNCTIONS = 300
+PROBED = 5_000
 
 
 def resident() -> int:
@@ -77,10 +79,34 @@ def growth_by_functions() -> float:
         return (resident() - before) / FUNCTIONS
 
 
+def growth_by_probes() -> dict[str, float]:
+    """Return bytes for each of many copies of one code object: bare ones, and with an entry probe of its own each."""
+    from recompyle import inject
+
+    code, counts = growth_by_open_runs.__code__, bytearray(8 * PROBED)
+
+    def probed(number: int) -> object:
+        return inject.write(code, [inject.Edit("entry", inject.SlotCounter(counts, number))])
+
+    kept = []  # what is freed in between would be taken again
+
+    def growth(make: Callable[[int], object]) -> float:
+        before = resident()
+        kept.append([make(number) for number in range(PROBED)])
+        return (resident() - before) / PROBED
+
+    probed(0)  # what comes once
+    bare, other = growth(lambda number: code.replace()), growth(probed)
+    return {"bare": bare, "with": other, "value": other - bare}
+
+
 def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
     if question == FUNCTION:
         only_ours(tool)
         return lambda: {"value": growth_by_functions()}
+    if question == PROBE:
+        only_ours(tool)
+        return growth_by_probes
     if question == OPEN_RUN:
         only_ours(tool)
         growth_by_open_runs(TWENTY_OPEN.bare)  # memory that the interpreter keeps for the next ones

@@ -1,5 +1,7 @@
 """How long it takes to put probes into compiled code: one code object, and many functions at once."""
 
+import subprocess
+import sys
 import time
 import types
 from collections.abc import Callable
@@ -12,9 +14,16 @@ TOOLS = ("recompyle",)
 SHORT, LONG = "entry and swap, 2 lines", "entry and swap, 1,000 lines"
 TYPICAL, ALL = "entry, return, unwind of 30 lines, code only", "all sites of 1,000 lines, code only"
 MANY, BACK = "entry of 200 functions of 30 lines by apply()", "and restore()"
-SELF = "the writer's test of itself"
-QUESTIONS = (SHORT, LONG, TYPICAL, ALL, MANY, BACK, SELF)
+SELF, FIRST = "the writer's test of itself", "the first import, with it"
+QUESTIONS = (SHORT, LONG, TYPICAL, ALL, MANY, BACK, SELF, FIRST)
 LAUNCHES, ROUNDS = 3, 40
+IMPORT = """
+import time
+start = time.perf_counter_ns()
+from recompyle import inject
+ok = inject.status().ok
+print(time.perf_counter_ns() - start if ok else "the test has failed")
+"""
 
 
 def function_of(lines: int, name: str = "f") -> str:
@@ -29,7 +38,22 @@ def made(source: str, name: str = "f") -> types.FunctionType:
     return namespace[name]
 
 
+def many_functions() -> types.ModuleType:
+    """A module of 200 functions of 30 lines."""
+    module = types.ModuleType("bench_subjects")
+    exec(compile("\n".join(function_of(30, f"f{n}") for n in range(200)), "<bench>", "exec"), vars(module))
+    return module
+
+
+def import_time() -> float:
+    """Microseconds that a new process takes to import the writer and to have it test itself."""
+    return float(subprocess.check_output([sys.executable, "-P", "-c", IMPORT])) / 1e3
+
+
 def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
+    if question == FIRST:
+        return lambda: {"value": import_time()}
+
     import recompyle
     from recompyle import inject
     from recompyle.inject import Edit, SlotCounter, choose, points, selftest
@@ -65,8 +89,7 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
     if question == SELF:
         return lambda: {"value": timed(lambda: selftest.failure(points.sites, choose.write))}
 
-    module = types.ModuleType("bench_subjects")
-    exec(compile("\n".join(function_of(30, f"f{n}") for n in range(200)), "<bench>", "exec"), vars(module))
+    module = many_functions()
 
     def applied() -> dict[str, float]:
         start = time.perf_counter_ns()
