@@ -93,14 +93,17 @@ def differences(code, chosen):
 def compare(code):
     """What the two writers do differently with the usual edits, or the fast one leaves to the other; in words."""
     found = []
-    present = {site.kind for site in inject.sites(code)}
-    for kinds, form in itertools.product(TOGETHER, ("statement", "value", "hook")):
-        if chosen := edits([kind for kind in kinds if kind in present], form, implicit=False):
+    sites = inject.sites(code, include_implicit=True)
+    present = {site.kind for site in sites}
+    ways = sorted({False, any(site.implicit for site in sites)})
+    for kinds, form, implicit in itertools.product(TOGETHER, ("statement", "value", "hook"), ways):
+        if chosen := edits([kind for kind in kinds if kind in present], form, implicit):
+            what = f"{code!r}: {kinds}, {form}{', implicit ones too' * implicit}"
             differ = differences(code, chosen)
             if differ is None:
-                found.append(f"{code!r}: {kinds}, {form}: left to the plain writer")
+                found.append(f"{what}: left to the plain writer")
             elif differ:
-                found.append(f"{code!r}: {kinds}, {form}: the writers differ in {', '.join(differ)}")
+                found.append(f"{what}: the writers differ in {', '.join(differ)}")
     return found
 
 
@@ -116,7 +119,7 @@ def random_edits(choice, pool):
         elif named == "index":
             edit = inject.Edit(site.kind, Probe(), choice.choice(forms), site.index)
         else:
-            edit = inject.Edit(site.kind, Probe(), choice.choice(forms))
+            edit = inject.Edit(site.kind, Probe(), choice.choice(forms), include_implicit=choice.choice((False, True)))
         chosen.append(edit)
     return code, chosen
 

@@ -24,6 +24,12 @@ Kinds of sites:
 ``leaving``    an exception leaves a generator or coroutine (from 3.12); the value is the exception
 =============  ==============================================================================================
 
+From 3.12 an ``await``, ``async for`` or ``async with`` that suspends has a ``yield`` and a ``resume`` too, for edits
+that include what is implicit; the value is what goes to the event loop or comes from it. With these, each run that
+ends enters (``entry``, ``resume``, ``throw``) as often as it leaves (``return``, ``yield``, ``unwind``), and
+``sys.monitoring`` has an event for each. An await that ``throw()`` ends has only the ``throw``; a ``yield from`` has
+the ``resume`` on top.
+
 Marks have the source position of an instruction that they stand next to; ``entry``, ``created``, ``unwind`` and
 ``throw``, and from 3.12 ``async_end``, have none. So tracers, debuggers, coverage and tracebacks see the original
 program. What they can tell:

@@ -73,6 +73,8 @@ cdef enum:
     HANDLER
     YIELD
     RESUMED
+    AWAIT_YIELD
+    AWAIT_RESUMED
     LEAVING
     KINDS
 
@@ -80,6 +82,7 @@ _NUMBERS = {
     "entry": ENTRY, "return": RETURN, "unwind": UNWIND, "handler": HANDLER, "yield": YIELD, "resume": RESUMED,
     "leaving": LEAVING,
 }  # fmt: skip
+_IN_AWAITS = {YIELD: AWAIT_YIELD, RESUMED: AWAIT_RESUMED}  # the kinds for those edits that include what is implicit
 
 
 _ARMOR = ("__pyarmor", "__armor")
@@ -593,7 +596,7 @@ cdef class _Work:
     cdef bint station(self, _Kinds kinds, int op, int32_t start, int32_t unit, int32_t end, int64_t arg) except -1:
         """Put marks at an instruction where sites may be."""
         cdef int place
-        cdef int32_t cleanup
+        cdef int32_t cleanup, behind
         if op == rcp_is.return_value or op == rcp_is.return_const:
             if kinds.wants(RETURN):
                 self.end_at(start, unit + 1)
@@ -609,16 +612,17 @@ cdef class _Work:
             if end >= self.count or self.units[2 * end] != rcp_is.resume:
                 return False
             place = self.units[2 * end + 1] & rcp_is.place_mask
+            behind = end + 1 + rcp_caches[rcp_is.resume]
             if place == 2 and rcp_is.throw_reads_send:
                 return False
             if place == 1 or place == 2:
-                if not kinds.put(YIELD, start, False, unit):
-                    return False
-                if not kinds.put(RESUMED, end + 1 + rcp_caches[rcp_is.resume], True, end):
+                if not kinds.put(YIELD, start, False, unit) or not kinds.put(RESUMED, behind, True, end):
                     return False
                 cleanup = self.handler(unit) if place == 2 else -1
                 if 0 <= cleanup < self.count and self.units[2 * cleanup] == rcp_is.cleanup_throw:
                     return kinds.put(RESUMED, cleanup, False, cleanup)
+            elif place == 3 and not rcp_is.throw_reads_send:
+                return kinds.put(AWAIT_YIELD, start, False, unit) and kinds.put(AWAIT_RESUMED, behind, True, end)
         return True
 
     # Laying out
@@ -800,6 +804,9 @@ cdef class _Kinds:
             self.edits[<int>_NUMBERS[name]] = edits
         for kind in range(KINDS):
             self.units[kind] = -1
+        for kind, implicit in _IN_AWAITS.items():
+            if self.edits[kind] is not None:
+                self.edits[implicit] = [edit for edit in self.edits[kind] if edit.include_implicit] or None
         returns = self.edits[RETURN]
         if returns is not None and any([edit.form == "value" for edit in returns]):
             self.values = returns

@@ -26,7 +26,8 @@ class Edit:
         lines: only sites on these lines.
         where: only sites for which it is true: a callable with one `Site`.
         include_implicit: for ``call`` and ``called``: also calls that nobody wrote as a call: those of ``with``,
-            ``class``, ``assert``, generator expressions and, on 3.11, comprehensions.
+            ``class``, ``assert``, generator expressions and, on 3.11, comprehensions. For ``yield`` and ``resume``:
+            also those of awaits, from 3.12.
         force: also in functions that are marked abstract.
         argument: what a hook is called with. Code objects hash and compare their constants, so the hook and its
             argument should do so by identity, or be strings.

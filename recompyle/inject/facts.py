@@ -36,7 +36,7 @@ _row = _ROWS.get(_env.PYTHON, _Row(0, 3, 0, False, False, False, False))
 
 KNOWN = _env.SUPPORTED and _row.magic == int.from_bytes(MAGIC_NUMBER[:2], "little")
 PLACE_MASK, DEPTH_ONE = _row.place_mask, _row.depth_one
-AFTER_YIELD, AFTER_YIELD_FROM = 1, 2  # places in RESUME's argument; 3 is "after an await"
+AFTER_YIELD, AFTER_YIELD_FROM, AFTER_AWAIT = 1, 2, 3  # places in RESUME's argument
 
 # 3.11: generator.throw() steps back from YIELD_VALUE to the unit before it, takes that for the SEND of the
 # loop and reads its one-byte argument to leave the loop. Later versions have CLEANUP_THROW for this.

@@ -16,6 +16,9 @@ KINDS = frozenset(
 )  # fmt: skip
 CALLS = frozenset(("call", "called"))
 
+# Suspensions that have a `yield` and a `resume`. On 3.11 none of an await: `throw()` reads the SEND ahead of it.
+_SUSPENSIONS = (facts.AFTER_YIELD, facts.AFTER_YIELD_FROM, *(() if facts.THROW_READS_SEND else (facts.AFTER_AWAIT,)))
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -29,7 +32,8 @@ class Site:
             and its ``called``.
         line, end_line, column, end_column: source position of the instruction; for the three kinds of an
             implicit await, that of the await. None where there is none, and for ``entry``, ``created`` and ``unwind``.
-        implicit: of a ``call`` and its ``called``: whether nobody wrote it as a call.
+        implicit: of a ``call`` and its ``called``: whether nobody wrote it as a call; of a ``yield`` and its
+            ``resume``: whether it is an await that suspends.
         name: of a ``call`` and its ``called``: what is called, if that is a name or attributes of a name.
     """
 
@@ -80,7 +84,8 @@ def sites(code: CodeType, include_implicit: bool = False) -> list[Site]:
 
     Parameters:
         code: the code object.
-        include_implicit: also the calls that nobody wrote as a call. They are counted by `Site.index` in any case.
+        include_implicit: also the calls that nobody wrote as a call and, from 3.12, the ``yield`` and ``resume`` of
+            awaits, those of ``async for`` and ``async with`` too. They are counted by `Site.index` in any case.
 
     Raises:
         TypeError: not a code object.
@@ -147,9 +152,12 @@ def find(body: Body, with_calls: bool) -> Points:
                 places.append(Place("throw", throws, back.start, False, back.unit, None, unit))
             throws += 1
             kind = resume.arg & facts.PLACE_MASK
-            if kind in (facts.AFTER_YIELD, facts.AFTER_YIELD_FROM):
-                places.append(Place("yield", yields, start, False, unit, unit, unit))
-                places.append(Place("resume", yields, resume.end, True, resume.unit, resume.unit, unit))
+            if kind in _SUSPENSIONS:
+                implicit = kind == facts.AFTER_AWAIT
+                places.append(Place("yield", yields, start, False, unit, unit, unit, implicit=implicit))
+                places.append(
+                    Place("resume", yields, resume.end, True, resume.unit, resume.unit, unit, implicit=implicit)
+                )
                 if kind == facts.AFTER_YIELD_FROM:
                     if facts.THROW_READS_SEND:
                         loop = _delegation(body, at)

@@ -296,7 +296,7 @@ class _Check:
             if edit.site == "throw":
                 continue  # see _thrown
             gaps = all_gaps[id(edit)]
-            expected = self._expected(edit.site)
+            expected = self._expected(edit.site, edit.include_implicit or edit.index is not None)
             if len(gaps) != len(set(gaps)) or not set(gaps) <= expected:
                 self._fault(f"{edit.site!r} stands at {gaps}, not at {sorted(expected)}")
             if not self._is_limited(edit) and set(gaps) != expected:
@@ -314,7 +314,8 @@ class _Check:
         named = edit.index is not None or edit.lines is not None or edit.where is not None
         return named or (edit.site in ("call", "called") and not edit.include_implicit)
 
-    def _expected(self, kind: str) -> set[int]:
+    def _expected(self, kind: str, implicit: bool) -> set[int]:
+        """The gaps of a kind; of ``yield`` and ``resume`` those of awaits only if ``implicit``."""
         old = self.old
         at = range(len(old))
         if kind == "entry":
@@ -346,9 +347,8 @@ class _Check:
             return awaits
         if kind == "waited":
             return {self._loop_end(n) for n in awaits}
-        own = {
-            n for n in at if old[n].op == facts.YIELD_VALUE and old[n + 1].arg & facts.PLACE_MASK in (1, 2)
-        }
+        after = (1, 2, 3) if implicit and not facts.THROW_READS_SEND else (1, 2)
+        own = {n for n in at if old[n].op == facts.YIELD_VALUE and old[n + 1].arg & facts.PLACE_MASK in after}
         if kind == "yield":
             return own
         delegating = {n for n in own if old[n + 1].arg & facts.PLACE_MASK == 2}

@@ -32,13 +32,16 @@ class Probe:
 
 @pytest.fixture
 def write():
-    """``write(func_or_code, *kinds, value=()) -> (written, log)``, verified. No kinds: all of them."""
+    """``write(func_or_code, *kinds, value=()) -> (written, log)``, verified. No kinds: all of them.
 
-    def write(target, *kinds, value=()):
+    With ``implicit`` also at the sites that nobody wrote.
+    """
+
+    def write(target, *kinds, value=(), implicit=False):
         code = getattr(target, "__code__", target)
         log = []
         edits = [
-            inject.Edit(kind, Probe(kind, log), "value" if kind in value else "statement")
+            inject.Edit(kind, Probe(kind, log), "value" if kind in value else "statement", include_implicit=implicit)
             for kind in kinds or KINDS
         ]
         written = inject.write(code, edits)

@@ -26,16 +26,16 @@ class Probe:
         return value
 
 
-def write_all(code, kinds, form):
+def write_all(code, kinds, form, probe=lambda kind: Probe()):
     """A code object with marks in it and in every code object nested in it."""
-    consts = tuple(write_all(c, kinds, form) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    consts = tuple(write_all(c, kinds, form, probe) if isinstance(c, types.CodeType) else c for c in code.co_consts)
     present = {site.kind for site in inject.sites(code, include_implicit=True)}
     edits = [
         inject.Edit(
             kind,
-            Probe(),
+            probe(kind),
             "statement" if kind in ("entry", "created", "call") else form,
-            include_implicit=kind in ("call", "called"),
+            include_implicit=True,
         )
         for kind in kinds
         if kind in present
@@ -43,14 +43,14 @@ def write_all(code, kinds, form):
     return inject.write(code.replace(co_consts=consts), edits)
 
 
-def load(name, kinds, form="statement"):
+def load(name, kinds, form="statement", write=write_all):
     """A standard library module, run from its source with marks everywhere."""
     spec = importlib.util.find_spec(name)
     code = compile(spec.loader.get_source(name), spec.origin, "exec", dont_inherit=True)
     module = types.ModuleType(name)
     module.__package__ = spec.parent
     module.__file__ = spec.origin
-    exec(write_all(code, kinds, form) if kinds else code, module.__dict__)
+    exec(write(code, kinds, form) if kinds else code, module.__dict__)
     return module
 
 

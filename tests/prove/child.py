@@ -54,7 +54,7 @@ class Rewrite:
             self._passes = [recompyle.WrapCalls(wrapper, hide_wrapper=kind == "wrap")]
         elif kind == "inject":
             sites = ("entry", "return", "yield", "resume", "unwind", "throw")
-            self._passes = [recompyle.inject.Edit(site, counter, force=True) for site in sites]
+            self._passes = [recompyle.inject.Edit(site, counter, force=True, include_implicit=True) for site in sites]
         elif kind == "passes":
             marks = recompyle.Statements, recompyle.Expressions, recompyle.Assignments, recompyle.Loops
             self._passes = [recompyle.Calls(recompyle.Clock), recompyle.EntryExit(counter, counter, counter)]
