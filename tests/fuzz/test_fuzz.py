@@ -6,6 +6,7 @@ The programs are always the same ones. `make fuzz-rewrite` runs more, and keeps 
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,15 @@ from recompyle.rewrite import engine, locate, passes
 
 SEED = 20
 CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.py"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> Iterator[None]:
+    """Between programs all garbage is collected: what the other tests keep need not be looked through each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
