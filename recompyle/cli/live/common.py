@@ -28,6 +28,7 @@ __all__ = [
     "screen",
     "seconds",
     "split",
+    "split_pattern",
 ]
 
 DONE, FAILED, USAGE, NO_AGENT, NOT_PERMITTED, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
