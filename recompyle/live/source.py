@@ -14,11 +14,11 @@ from recompyle.inject.listing import listing
 from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed
 from recompyle.live.registry import Record, Row
-from recompyle.live.resolve import resolve
+from recompyle.live.resolve import Target, resolve
 from recompyle.patch.registry import Patch, put_on
 from recompyle.patch.targets import Found
 
-__all__ = ["Details", "Local", "Source", "details_of", "profile", "settled_row"]
+__all__ = ["Details", "Local", "Source", "details_of", "profile", "row_of", "settled_row"]
 
 RESCAN = 5.0  # seconds between two looks for functions that were defined meanwhile
 
@@ -206,14 +206,32 @@ def details_of(path: str) -> Details:
         if waiting is None:
             raise
         return {"row": settled_row(waiting), "before": "", "after": None}
-    record = state.registry.known(target.path) if target.kind == "closure" else state.registry.of(target.function)
+    record = _record_of(target)
     if record is None:
-        place = Listed(*target[:8], weakref.ref(target.function))
-        row = _row_of(place, state.registry.calls_of(target.path))
-        return {"row": row, "before": listing(target.function.__code__), "after": None}
+        return {"row": _row_at(target), "before": listing(target.function.__code__), "after": None}
     after = (record.keep or target.function).__code__  # of closures what stands for those that will be made
     before = record.original_code or after
     return {"row": settled_row(record), "before": listing(before), "after": None if after is before else listing(after)}
+
+
+def row_of(path: str) -> Row:
+    """The row of the function that a path leads to.
+
+    Raises:
+        RecompyleError, LookupError, ValueError: it leads to none; what waits or was refused leads nowhere, too.
+    """
+    target = resolve(path)
+    record = _record_of(target)
+    return _row_at(target) if record is None else settled_row(record)
+
+
+def _record_of(target: Target) -> Record | None:
+    return state.registry.known(target.path) if target.kind == "closure" else state.registry.of(target.function)
+
+
+def _row_at(target: Target) -> Row:
+    place = Listed(*target[:8], weakref.ref(target.function))
+    return _row_of(place, state.registry.calls_of(target.path))
 
 
 def profile(path: str, limit_ms: float, report: Callable[[str], None]) -> Callable[[], None]:

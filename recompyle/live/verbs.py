@@ -11,7 +11,7 @@ from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.proto import BadMessage, Message, field, optional
 from recompyle.live.registry import Record, Row, failure_of, text_of
-from recompyle.live.resolve import Absent, resolve
+from recompyle.live.resolve import Absent
 from recompyle.live.state import registry, worker
 
 if TYPE_CHECKING:
@@ -263,12 +263,7 @@ def _offset(message: Message) -> int:
 
 def _resolve(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:
     path = _path(message)
-
-    def work() -> Message:
-        resolve(path)  # what waits or was refused has a row, too, but leads nowhere
-        return {"row": source.details_of(path)["row"]}
-
-    return work
+    return lambda: {"row": source.row_of(path)}
 
 
 def _instrument(
