@@ -39,6 +39,7 @@ MODULES = {
     "recompyle.rewrite.probes": ["base", "errno", "clock"],
     "recompyle.rewrite.locate": [],
     "recompyle.live._guard": [],
+    "recompyle.live._members": [],
     "recompyle.inject._fast": [],
     "recompyle.inject.calls": [],
     "recompyle.inject.probes": [],

@@ -70,9 +70,10 @@ def _real_name(name: str, module: ModuleType) -> str:
     return spec.name if name == "__main__" and type(spec) is ModuleSpec and type(spec.name) is str else name
 
 
-def _modules(everything: bool) -> Iterator[ModuleType]:
+def _modules(everything: bool, slices: Slices) -> Iterator[ModuleType]:
     seen: set[int] = set()
     for name, module in list(sys.modules.items()):
+        slices.next()
         if not isinstance(name, str) or not issubclass(type(module), ModuleType) or not is_imported(name):
             continue
         if _real_name(name, module).partition(".")[0] == "recompyle" or id(module) in seen:
@@ -90,15 +91,15 @@ def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
         everything: also those of the standard library and of installed packages.
     """
     found: list[Listed] = []
-    for module in _modules(everything):
+    slices = Slices()
+    for module in _modules(everything, slices):
         places: dict[int, list[Place]] = {}
-        for place in survey(module):
+        for place in survey(module, slices):
             places.setdefault(id(place.function), []).append(place)
-        slices = Slices()
         for group in places.values():
             slices.next()
             each = _listed(group)
-            if any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases)):
+            if pattern == "*" or any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases)):
                 found.append(each)
     return found
 
@@ -107,7 +108,7 @@ def _listed(places: list[Place]) -> Listed:
     function = places[0].function
     code = origin.of(function.__code__)
     own = first_of(places)
-    aliases = tuple(each.path for each in places if each is not own)
+    aliases = tuple([each.path for each in places if each is not own])
     return Listed(
         own.path,
         aliases,

@@ -6,23 +6,23 @@ kept, its depth before it is parsed, each field's type where it is read.
 
 import json
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from recompyle.live.registry import LARGEST, Row
+from recompyle.patch.slices import Slices
 
 __all__ = [
     "VERSION",
     "BadMessage",
     "Lines",
     "Message",
+    "Part",
     "check_row",
     "decode",
     "encode",
     "field",
     "optional",
-    "part",
     "shortened",
     "strings",
     "take_part",
@@ -36,12 +36,13 @@ ANSWER_BYTES = 2 * 1024 * 1024
 DEPTH = 8
 CLIENTS = 8
 PROBES = 200
-PAGE = 500  # rows in one message
-PART_BYTES = 256 * 1024  # of rows in one message, and of the texts of one; so several fit into the queue of output
+PAGE = 500  # items of something long in one message
+PART_BYTES = 256 * 1024  # of such items, and of the texts of one message; so several fit into the queue of output
 ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
 ENDLESS = 16  # times the greatest length: a line that goes on for so long is another fault
+BATCH = 64  # such items that are written at once, while all other threads wait
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
 BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
@@ -51,9 +52,8 @@ PATH_LENGTH = 1000
 Message = dict[str, Any]
 T = TypeVar("T")
 
-# Strings are skipped, so that brackets in them do not count. One that has no end is skipped as a whole: to look for its
-# end from each quote in it would take time by the square of its length.
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class BadMessage(ValueError):
@@ -104,17 +104,51 @@ class Lines:
             self._rest += data[start:]
 
 
+_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class Part(list[T]):
+    """The first items of something long, such as rows, that go into one message; none only if there are none.
+
+    Parameters:
+        items: all of them.
+        make: makes what goes into the message of some of them; it may be asked more than once for one.
+        limit: how many are wanted at most.
+
+    Attributes:
+        json: the items as they stand in the message, written once.
+    """
+
+    def __init__(self, items: Sequence[Any], make: Callable[[Sequence[Any]], list[T]] = list, limit: int = PAGE):
+        super().__init__()
+        self.json = ""
+        slices = Slices()
+        limit, step, largest = min(limit, PAGE, len(items)), BATCH, 0
+        while len(self) < limit and len(self.json) + largest <= PART_BYTES:
+            batch = make(items[len(self) : min(len(self) + step, limit)])
+            text = _json(batch)[1:-1]
+            largest = max(largest, len(text))
+            if len(self.json) + len(text) <= PART_BYTES or (not self and len(batch) == 1):
+                self += batch
+                self.json += "," + text if self.json else text
+            elif self:
+                break
+            else:
+                step, largest = len(batch) // 2, 0
+            slices.next()
+
+
 def encode(message: Message) -> bytes:
-    """One line; pure ASCII, so that no text can break it, half of a surrogate pair included."""
-    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    """One line; pure ASCII, so that no text can break it, half of a surrogate pair included.
 
-
-def part(items: list[T]) -> list[T]:
-    """The first items of a list, such as rows, that go into one message; none only if there are none."""
-    chosen = items[:PAGE]
-    while len(chosen) > 1 and len(json.dumps(chosen)) > PART_BYTES:
-        chosen = chosen[: len(chosen) // 2]
-    return chosen
+    Parameters:
+        message: the message. Not all of its fields are a `Part`.
+    """
+    line = _json({name: value for name, value in message.items() if type(value) is not Part})
+    for name, value in message.items():
+        if type(value) is Part:
+            line = f'{line[:-1]},"{name}":[{value.json}]}}'
+    return line.encode("ascii") + b"\n"
 
 
 def take_part(found: list[T], new: list[T], answer: Message) -> bool:
@@ -152,12 +186,8 @@ def decode(line: bytes | None) -> Message:
     """
     if line is None:
         raise BadMessage("the message is too long")
-    depth = 0
-    for found in _BRACKETS.finditer(line):
-        sign = found[0]
-        depth += 1 if sign in (b"[", b"{") else -1 if sign in (b"]", b"}") else 0
-        if depth > DEPTH:
-            raise BadMessage(f"the message is nested more than {DEPTH} deep")
+    if _is_deep(line):
+        raise BadMessage(f"the message is nested more than {DEPTH} deep")
     try:
         message = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except ValueError as error:
@@ -165,6 +195,15 @@ def decode(line: bytes | None) -> Message:
     if type(message) is not dict:
         raise BadMessage("not an object")
     return message
+
+
+def _is_deep(line: bytes) -> bool:
+    """Whether brackets are nested too deep, in time by the length, whatever the line is."""
+    outside = line.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]  # of strings
+    brackets = b"".join(outside).translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(DEPTH):
+        brackets = brackets.replace(b"[]", b"")  # those with nothing in them any more
+    return b"[]" in brackets or brackets.count(b"[") > DEPTH
 
 
 def _refuse_constant(name: str) -> float:

@@ -25,6 +25,7 @@ from types import (
 from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
+from recompyle.live._members import members
 from recompyle.patch import inner
 from recompyle.patch.resolve import (
     DOTTED,
@@ -243,6 +244,8 @@ def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Ta
 
 def first_of(places: Sequence[Place]) -> Place:
     """The place after which a function is called: as an implementation, as it was written, or where it stands first."""
+    if len(places) == 1:
+        return places[0]
     qualified = places[0].function.__code__.co_qualname
     return next(
         (each for each in places if each.kind == "implementation"),
@@ -277,7 +280,7 @@ def _home(function: FunctionType) -> Iterator[Place]:
     name = function.__globals__.get("__name__")
     held = sys.modules.get(name) if isinstance(name, str) else None
     if held is not None and issubclass(type(held), ModuleType) and module_dict(held) is function.__globals__:
-        yield from survey(held, function)
+        yield from survey(held, Slices(), function)
 
 
 class _Walk:
@@ -502,14 +505,15 @@ def _attributes(obj: object, holder: type) -> dict[str, Any]:
     return {}
 
 
-def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Place]:
+def survey(module: ModuleType, slices: Slices, only: FunctionType | None = None) -> Iterator[Place]:
     """All functions that a module defines, with the places where they are found; one may have several.
 
     Parameters:
         module: the module.
+        slices: of the work that this is part of; the search gives way to other threads now and then.
         only: the one function that is wanted; None: all.
 
-    A function belongs to the module whose namespace it uses. The search gives way to other threads now and then.
+    A function belongs to the module whose namespace it uses.
     """
     namespace = module_dict(module)
     name = str(namespace.get("__name__"))
@@ -517,23 +521,23 @@ def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Pla
     file = file if isinstance(file, str) else None
     pending: list[tuple[str, str, Any]] = [(name, "", namespace)]
     visited: set[int] = set()
-    slices = Slices()
     while pending:
         owner, prefix, held = pending.pop(0)
-        for attribute, value in list(held.items()):
-            if not isinstance(attribute, str):
-                continue
-            if only is not None and type(value) is FunctionType and value is not only and not value.__dict__:
-                continue  # most of a module is this: another function, which wraps none
+        for attribute, value, is_plain in members(held, only):
             slices.next()
-            if issubclass(type(value), type):
+            if is_plain:
+                kind = "method" if prefix else "function"
+                leaves = [Leaf("", kind, (), value)]
+            elif issubclass(type(value), type):
                 if id(value) not in visited:
                     visited.add(id(value))
                     pending.append((f"{name}:{prefix}{attribute}", f"{prefix}{attribute}.", class_dict(value)))
                 continue
-            if not prefix and not _is_wrapper(value):
+            elif prefix or _is_wrapper(value):
+                leaves = behind(value, attribute, bool(prefix), file)
+            else:
                 continue  # a callable instance is known by its class
-            for leaf in behind(value, attribute, bool(prefix), file):
+            for leaf in leaves:
                 written = leaf.function.__code__.co_name != "__annotate__"  # by the compiler, from 3.14
                 if written and leaf.function.__globals__ is namespace and only in (None, leaf.function):
                     yield Place(f"{name}:{prefix}{attribute}{leaf.suffix}", owner, leaf.kind, leaf.notes, leaf.function)

@@ -16,6 +16,7 @@ from recompyle.live.listing import Listed, listed
 from recompyle.live.registry import Record, Row
 from recompyle.live.resolve import Target, resolve
 from recompyle.patch.registry import Patch, put_on
+from recompyle.patch.slices import Slices, empty
 from recompyle.patch.targets import Found
 
 __all__ = ["Details", "Local", "Source", "details_of", "profile", "row_of", "settled_row"]
@@ -119,25 +120,37 @@ class Local:
     # -- rows
 
     def rows(self, pattern: str = "*") -> list[Row]:
-        self._scan()
-        return self._all(pattern)
+        return list(map(self.row, self.found(pattern)))
 
     def poll(self) -> list[Row]:
         if len(sys.modules) != self._modules or time.monotonic() - self._scanned > RESCAN:
             self._scan()
-        return self._all()
+        return list(map(self.row, self._known("*")))
+
+    def found(self, pattern: str) -> list[Listed | Record]:
+        """What there are rows of, looked up anew: thousands of rows take time, and memory."""
+        self._scan()
+        return self._known(pattern)
+
+    def row(self, each: Listed | Record) -> Row:
+        """The row of something found."""
+        registry = state.registry
+        return registry.row(each) if type(each) is Record else _row_of(each, registry.calls_of(each.path))
 
     def _scan(self) -> None:
         self._modules = len(sys.modules)
-        self._listed = listed(everything=self._everything)
+        old, self._listed = self._listed, listed(everything=self._everything)
+        empty(old)
         self._scanned = time.monotonic()
 
-    def _all(self, pattern: str = "*") -> list[Row]:
+    def _known(self, pattern: str) -> list[Listed | Record]:
         registry = state.registry
         shown: set[int] = set()
         paths: set[str] = set()
-        rows = []
+        found: list[Listed | Record] = []
+        slices = Slices()
         for each in self._listed:
+            slices.next()
             function = each.ref()
             if function is None:
                 continue
@@ -145,13 +158,13 @@ class Local:
             shown.add(id(record))
             paths.add(each.path)
             if _matches(each, pattern):
-                rows.append(_row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record))
+                found.append(each if record is None else record)
         # What lies outside of the list: functions of the standard library; one whose name means another one by now.
         for record in registry.records():
             is_past = record.state == "off" and (record.hits is None or record.path in paths)
             if id(record) not in shown and not is_past and _matches(record, pattern):
-                rows.append(registry.row(record))
-        return rows
+                found.append(record)
+        return found
 
     # -- orders
 

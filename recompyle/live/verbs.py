@@ -1,7 +1,7 @@
 """What a client can ask for. There are verbs only: paths and numbers cross the socket, never code or files."""
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.live import cost, importing, proto, source
 from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
+from recompyle.live.listing import Listed
 from recompyle.live.proto import BadMessage, Message, field, optional
 from recompyle.live.registry import Record, Row, failure_of, text_of
 from recompyle.live.resolve import Absent
@@ -51,7 +52,7 @@ class View:
         name: str,
         offset: int,
         look: Callable[[], list[Any]],
-        make: Callable[[list[Any]], list[Any]] = list,
+        make: Callable[[Sequence[Any]], list[Any]] = list,
         limit: int = proto.PAGE,
     ) -> tuple[list[Any], int]:
         """One part of what may be too much for one answer: at first of what is there then, later of the same.
@@ -69,7 +70,7 @@ class View:
         if offset == 0 or name not in self._found:
             self._found[name] = look()
         found = self._found[name]
-        items = proto.part(make(found[offset : offset + min(limit, proto.PAGE)]))
+        items = proto.Part(found[offset:], make, limit)
         if offset + len(items) >= len(found):
             del self._found[name]
         return items, len(found)
@@ -81,7 +82,7 @@ class View:
         changed = [item for item in records.items() if self._known.get(item[0]) != _key(item[1])]
         while changed or gone:
             keys = {path: _key(record) for path, record in changed[: proto.PAGE]}  # before the rows: none is missed
-            rows, paths = proto.part(_rows([record for _, record in changed[: proto.PAGE]])), proto.part(gone)
+            rows, paths = proto.Part([record for _, record in changed], _rows), proto.Part(gone)
             for path in paths:
                 del self._known[path]
             for path, _ in changed[: len(rows)]:
@@ -94,7 +95,7 @@ class View:
         new_hits = _differing(self._hits, {} if self.reads_page else dict(counted))
         new_calls = _differing(self._calls, registry.counted())
         while new_hits or new_calls:
-            hits, calls = proto.part(new_hits), proto.part(new_calls)
+            hits, calls = proto.Part(new_hits), proto.Part(new_calls)
             self._hits.update(hits)
             self._calls.update(calls)
             yield {"event": "stats", "hits": hits, "calls": calls}
@@ -239,18 +240,21 @@ def _list(agent: "Agent", connection: Connection, message: Message) -> Callable[
         raise BadMessage("limit counts rows")
     view = connection.view
 
+    def made(found: Sequence[Listed | Record]) -> list[Row]:
+        return list(map(local.row, found))
+
     def work() -> Message:
         generation = page()[1]
         if only_known:
             rows, total = view.part("instrumented", offset, registry.records, _rows, limit)
         else:
-            rows, total = view.part("list", offset, lambda: local.rows(pattern), limit=limit)
+            rows, total = view.part("list", offset, lambda: local.found(pattern), made, limit)
         return {"rows": rows, "total": total, "generation": generation}
 
     return work
 
 
-def _rows(records: list[Record]) -> list[Row]:
+def _rows(records: Sequence[Record]) -> list[Row]:
     return [registry.row(record) for record in records]
 
 
@@ -320,7 +324,7 @@ def _restore(agent: "Agent", connection: Connection, message: Message) -> Callab
             active = (each for each in registry.records() if each.state != "off")
             return [each for each in active if not own or lease.id in each.holders]
 
-        def restored(records: list[Record]) -> list[Row]:
+        def restored(records: Sequence[Record]) -> list[Row]:
             for record in records:
                 try:
                     if own:
@@ -354,8 +358,8 @@ def _all_counted() -> list[Record]:
     return [record for record in registry.records() if record.hits is not None]
 
 
-def _counts(records: list[Record]) -> list[tuple[str, int]]:
-    return [(record.path, record.hits.count) for record in records if record.hits is not None]
+def _counts(records: Sequence[Record]) -> list[tuple[str, int]]:
+    return [(record.path, 0 if record.hits is None else record.hits.count) for record in records]
 
 
 def _stats(agent: "Agent", connection: Connection, message: Message) -> Message:

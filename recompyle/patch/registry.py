@@ -313,10 +313,11 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
     patch = Patch(passes)
     if _env.disabled():
         return patch
+    slices = Slices()
     found = find(target, inherited)
     if scope != "this":
         found = with_siblings(found)
-    put_on(patch, found, future=scope == "future")
+    put_on(patch, found, scope == "future", slices)
     return patch
 
 
@@ -326,13 +327,14 @@ def with_siblings(found: Found) -> Found:
     return found._replace(functions=list(wider.values()))
 
 
-def put_on(patch: Patch, found: Found, future: bool = False) -> None:
+def put_on(patch: Patch, found: Found, future: bool = False, slices: Slices | None = None) -> None:
     """Make a patch that has done nothing yet a layer of functions. Whatever ends this, the patch says if it is one.
 
     Parameters:
         patch: the patch.
         found: the functions. If they are several, those that cannot be rewritten are left out.
         future: also functions that are made later of the same code.
+        slices: of the work that this is part of; None: it begins now.
 
     Raises:
         RecompyleError: as `apply`.
@@ -343,7 +345,7 @@ def put_on(patch: Patch, found: Found, future: bool = False) -> None:
         patch._future = future
         try:
             if found.several:
-                done = _add_where_possible(patch, found.functions, future)
+                done = _add_where_possible(patch, found.functions, future, slices or Slices())
             else:
                 _add(patch, found.functions, future)
                 done = found.functions
@@ -429,10 +431,11 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
     _change(more, lambda function, layers: layers + more[function])
 
 
-def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
+def _add_where_possible(
+    patch: Patch, functions: list[FunctionType], future: bool, slices: Slices
+) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
-    slices = Slices()
     try:
         for function in functions:
             slices.next()

@@ -1,5 +1,6 @@
 """What is listed as instrumentable."""
 
+import gc
 import json
 import sys
 import threading
@@ -47,6 +48,16 @@ def test_functions_and_methods_that_modules_define(make):
     assert aliases[f"{name}:f"] == (f"{name}:g",)
     assert aliases[f"{name}:C.m"] == (f"{name}:E.borrowed",)
     assert names(f"{name}:g") == [f"{name}:f"], "an alias finds its function"
+
+
+def test_looking_at_functions_makes_them_no_larger(make):
+    module = make("def f(): pass\ndef g(): pass\ng.mark = 1\nclass C:\n    def m(self): pass")
+    functions = [module.f, module.g, module.C.m]
+    sizes = [len(gc.get_referents(function)) for function in functions]
+    assert len(names(f"{module.__name__}:*")) == 3
+    live.resolve(f"{module.__name__}:g")
+    assert [len(gc.get_referents(function)) for function in functions] == sizes, "no __dict__ was made"
+    assert functions[0].__dict__ == {} and len(gc.get_referents(functions[0])) > sizes[0]
 
 
 def test_own_code_only_unless_all_is_wanted(make):

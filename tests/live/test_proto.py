@@ -105,11 +105,44 @@ def test_brackets_in_strings_do_not_count():
     assert decode(json.dumps(message).encode()) == message
 
 
-def test_a_string_without_end_is_looked_at_once():
-    line = b'"' + b'\\"' * 1000  # each quote could begin a string; a line of the greatest length took seconds
-    assert [found[0] for found in proto._BRACKETS.finditer(line)] == [line]
+def depth_of(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, (dict, list)) + max(map(depth_of, inside), default=0)
+
+
+@given(
+    st.recursive(
+        st.text('[]{}"\\\\x', max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[{"\\', max_size=3), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_the_depth_that_counts_is_that_of_the_parser(value):
+    for _ in range(10):
+        message = {"value": value}
+        line = json.dumps(message).encode()
+        if depth_of(message) <= proto.DEPTH:
+            assert decode(line) == message
+        else:
+            with pytest.raises(BadMessage, match="deep"):
+                decode(line)
+        value = [value]
+
+
+@pytest.mark.parametrize("begin, again", [(b"", b'{"a":'), (b"{}", b"["), (b"", b'{"\\'), (b'{"a":"', b'\\"')])
+def test_what_is_never_closed_is_refused(begin, again):
     with pytest.raises(BadMessage):
-        decode(b'{"a":' + line)
+        decode(begin + again * 60_000)
+
+
+@given(st.lists(st.text() | st.integers() | st.lists(st.text())), st.integers(1, 9), st.sampled_from([1, 20, 10_000]))
+def test_a_part_is_what_json_says(items, limit, size):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(proto, "PART_BYTES", size)
+        part = proto.Part(items, limit=limit)
+    assert part == items[: len(part)] and len(part) <= limit and bool(part) == bool(items)
+    assert encode({"id": 1, "rows": part, "total": 3}) == encode({"id": 1, "total": 3, "rows": list(part)})
+    assert len(part.json) <= size or len(part) == 1
 
 
 def test_fields_are_of_their_types():
