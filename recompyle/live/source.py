@@ -135,7 +135,7 @@ class Local:
     def row(self, each: Listed | Record) -> Row:
         """The row of something found."""
         registry = state.registry
-        return registry.row(each) if type(each) is Record else _row_of(each, registry.calls_of(each.path))
+        return registry.row(each) if isinstance(each, Record) else _row_of(each, registry.calls_of(each.path))
 
     def _scan(self) -> None:
         self._modules = len(sys.modules)

@@ -82,7 +82,8 @@ class View:
         changed = [item for item in records.items() if self._known.get(item[0]) != _key(item[1])]
         while changed or gone:
             keys = {path: _key(record) for path, record in changed[: proto.PAGE]}  # before the rows: none is missed
-            rows, paths = proto.Part([record for _, record in changed], _rows), proto.Part(gone)
+            rows = proto.Part([record for _, record in changed], _rows)
+            paths: proto.Part[str] = proto.Part(gone)
             for path in paths:
                 del self._known[path]
             for path, _ in changed[: len(rows)]:
@@ -95,7 +96,8 @@ class View:
         new_hits = _differing(self._hits, {} if self.reads_page else dict(counted))
         new_calls = _differing(self._calls, registry.counted())
         while new_hits or new_calls:
-            hits, calls = proto.Part(new_hits), proto.Part(new_calls)
+            hits: proto.Part[tuple[str, Any]] = proto.Part(new_hits)
+            calls: proto.Part[tuple[str, Any]] = proto.Part(new_calls)
             self._hits.update(hits)
             self._calls.update(calls)
             yield {"event": "stats", "hits": hits, "calls": calls}
