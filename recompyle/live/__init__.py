@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from recompyle.live import source as _source
+from recompyle.live.handle import Handle
 from recompyle.live.hooks import instrumentation_hook
-from recompyle.live.registry import Handle, Row
+from recompyle.live.record import Row
 from recompyle.live.resolve import Target
 from recompyle.live.resolve import resolve as _resolve
 from recompyle.live.state import registry as _registry

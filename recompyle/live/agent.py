@@ -25,7 +25,7 @@ from recompyle.live import cost, peer, place, proto, verbs
 from recompyle.live._guard import note_start
 from recompyle.live.connection import Connection
 from recompyle.live.leases import KEPT, Lease, Leases
-from recompyle.live.registry import failure_of
+from recompyle.live.record import failure_of
 from recompyle.live.source import Local
 from recompyle.live.state import registry, worker
 

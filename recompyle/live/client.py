@@ -21,7 +21,7 @@ from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live import peer, place, proto
 from recompyle.live.place import Place
 from recompyle.live.proto import BadMessage, Lines, Message, check_row, field, optional
-from recompyle.live.registry import LARGEST, Row
+from recompyle.live.record import LARGEST, Row
 from recompyle.live.source import Details
 
 __all__ = ["Client", "Page", "connect", "greeting", "place_of"]

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from recompyle.live._guard import Guard, Hits
-from recompyle.live.registry import Record
+from recompyle.live.record import Record
 from recompyle.patch.slices import give_way
 
 __all__ = ["CAP", "Watch", "ns_per_hit"]

@@ -14,7 +14,8 @@ from typing import Any
 
 from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.live import proto
-from recompyle.live.registry import PROGRAM, Record, Registry
+from recompyle.live.record import Record
+from recompyle.live.registry import PROGRAM, Registry
 
 __all__ = ["KEPT", "Lease", "Leases"]
 

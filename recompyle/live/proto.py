@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from recompyle.live.registry import LARGEST, Row
+from recompyle.live.record import LARGEST, Row
 from recompyle.patch.slices import Slices
 
 __all__ = [

@@ -12,260 +12,27 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from types import CodeType, FunctionType
-from typing import Any, TypedDict
+from types import FunctionType
+from typing import Any
 
 from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject import Edit
-from recompyle.live import running
 from recompyle.live._guard import Guard, Hits
 from recompyle.live.monitoring import Watched, check_usable
-from recompyle.live.resolve import Absent, Function, Target, is_imported, resolve
+from recompyle.live.record import LARGEST, Record, Row, failure_of
+from recompyle.live.resolve import Absent, Target, is_imported, resolve
 from recompyle.patch import registry as patches
 from recompyle.patch.registry import Patch
 from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
-__all__ = ["PROGRAM", "ErrorText", "Handle", "Record", "Registry", "Row", "failure_of", "text_of"]
+__all__ = ["PROGRAM", "Registry"]
 
 PROGRAM = "program"  # holds what the program itself asked for
 MODES = ("counter", "hook")
 ENGINES = ("code", "monitoring")
-LARGEST = 1 << 64  # of whole numbers that anybody is told, either way
 REFUSED = 100  # paths that are remembered as refused
-
-
-class ErrorText(TypedDict):
-    """Why something was refused: a stable word and a text for people."""
-
-    slug: str
-    text: str
-
-
-class Row(TypedDict):
-    """One function, as the API, JSON and the protocol show it; the members are described in the reference."""
-
-    path: str
-    aliases: list[str]
-    kind: str
-    flavor: str
-    owner: str
-    file: str
-    line: int
-    state: str
-    mode: str | None
-    calls: int | None
-    hits: int
-    rate: float | None
-    last_hit_ms: float | None
-    in_flight: int | None
-    slot: int | None
-    engine: str
-    notes: list[str]
-    error: ErrorText | None
-
-
-class Record:
-    """What is known of one function.
-
-    Attributes:
-        path, aliases, kind, flavor, owner, file, line, notes: as of `recompyle.live.resolve.Target`; of a pending
-            path only the path is known.
-        state: ``off``, ``applying``, ``on``, ``restoring``, ``pending``, ``refused`` or ``failed``.
-        mode: ``counter`` or ``hook``; None while neither was asked for.
-        created: whether generator and coroutine objects are counted, not the bodies that were started.
-        error: why it is refused or failed.
-        hits: the counter; None before the first time.
-        guard: what calls the hook; None in counter mode.
-        own_hook: whether the hook was given for this function alone.
-        engine: ``code`` or ``monitoring``.
-        patch: what put the probe in place; None before the first time.
-        original_code: the code object that it had before; None while it is off.
-        holders: who asked for it; it is restored when the last one lets go.
-        wanted: the options to apply when the module has been imported.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "aliases",
-        "became",
-        "created",
-        "engine",
-        "error",
-        "file",
-        "flavor",
-        "frames",
-        "guard",
-        "hits",
-        "holders",
-        "keep",
-        "kind",
-        "line",
-        "mode",
-        "notes",
-        "original_code",
-        "own_hook",
-        "owner",
-        "patch",
-        "path",
-        "ref",
-        "state",
-        "wanted",
-    )
-
-    def __init__(self, path: str):
-        self.path = path
-        self.aliases: list[str] = []
-        self.kind, self.flavor, self.owner, self.file, self.line = "function", "plain", path.partition(":")[0], "", 0
-        self.notes: list[str] = []
-        self.state = "off"
-        self.mode: str | None = None
-        self.created = False
-        self.error: ErrorText | None = None
-        self.hits: Hits | None = None
-        self.guard: Guard | None = None
-        self.own_hook = False
-        self.engine = "code"
-        self.patch: Patch | Watched | None = None
-        self.original_code: CodeType | None = None
-        self.holders: set[object] = set()
-        self.wanted: dict[str, Any] = {}
-        self.ref: weakref.ref[FunctionType] | None = None
-        self.keep: Function | None = None  # what stands for closures yet to be made belongs to nobody else
-        self.frames = running.Frames()
-        self.became: Record | None = None
-
-    def now(self) -> "Record":
-        """This record, or the one that it turned out to be another name of."""
-        record = self
-        while record.became is not None:
-            record = record.became
-        return record
-
-    def describe(self, target: Target) -> None:
-        """Take over what was resolved."""
-        self.path, self.kind, self.flavor, self.owner = target.path, target.kind, target.flavor, target.owner
-        self.file, self.line, self.notes = target.file, target.line, list(target.notes)
-        self.aliases = list(dict.fromkeys((*self.aliases, *target.aliases)))
-        if self.path in self.aliases:
-            self.aliases.remove(self.path)
-
-    @property
-    def is_freed(self) -> bool:
-        """Whether its function is no more."""
-        return self.ref is not None and self.ref() is None
-
-    @property
-    def shown_state(self) -> str:
-        """The state, ``foreign`` if somebody else has changed the code since."""
-        if self.state == "on" and self.patch is not None and self.patch.state == "foreign":
-            return "foreign"
-        return self.state
-
-
-class Handle:
-    """What is known of one path; a context manager that restores it.
-
-    The instrumentation stays in place whether the handle is kept or not.
-    """
-
-    def __init__(self, registry: "Registry", record: Record):
-        self._registry, self._own = registry, record
-
-    @property
-    def _record(self) -> Record:
-        return self._own.now()
-
-    @property
-    def path(self) -> str:
-        """The canonical path, which is also what a hook gets."""
-        return self._record.path
-
-    @property
-    def aliases(self) -> list[str]:
-        """Other paths of the same function."""
-        return list(self._record.aliases)
-
-    @property
-    def owner(self) -> str:
-        """The module or class that holds the function."""
-        return self._record.owner
-
-    @property
-    def state(self) -> str:
-        """``off``, ``applying``, ``on``, ``restoring``, ``pending`` (its module is not imported yet), ``refused``,
-        ``failed``, or ``foreign``: somebody else has changed the code since."""
-        return self._record.shown_state
-
-    @property
-    def mode(self) -> str | None:
-        """``counter`` or ``hook``; None if neither was asked for so far."""
-        return self._record.mode
-
-    @property
-    def notes(self) -> list[str]:
-        """What should be known of it."""
-        return list(self._record.notes)
-
-    @property
-    def error(self) -> ErrorText | None:
-        """Why it is refused, failed, or why its hook is off."""
-        return _error_of(self._record)
-
-    @property
-    def hits(self) -> int:
-        """How often the function was entered while it was instrumented, all times together."""
-        return _hits_of(self._record)
-
-    @property
-    def instrumentation_count(self) -> int:
-        """The same as ``hits``."""
-        return self.hits
-
-    @property
-    def call_count(self) -> int | None:
-        """What the program's own counter says (see `counter`); None without one."""
-        return self._registry.calls_of(self._record.path)
-
-    @property
-    def original_code(self) -> CodeType | None:
-        """The code object that the function gets back; None while it is not instrumented."""
-        return self._record.original_code
-
-    @property
-    def is_instrumented(self) -> bool:
-        """Whether calls are counted."""
-        return self._record.shown_state == "on"
-
-    def in_flight(self) -> int:
-        """How many frames still run code that the function had before its last change; they end in it.
-
-        Of generators and coroutines it first looks for suspended ones, once after each change: some 10 ms per million
-        objects.
-        """
-        return self._record.frames.count(search=True) or 0
-
-    def restore(self) -> None:
-        """Give the function its own code object back; doing it again does nothing. While pending: cancel.
-
-        Raises:
-            RecompyleError: an audit hook forbade it.
-        """
-        self._registry.restore(self._record)
-
-    def row(self) -> Row:
-        """All of it as plain data."""
-        return self._registry.row(self._record)
-
-    def __enter__(self) -> "Handle":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.restore()
-
-    def __repr__(self) -> str:
-        return f"<Handle {self.path} {self.state}: {self.hits} hits>"
 
 
 class Registry:
@@ -638,14 +405,14 @@ class Registry:
             "state": record.shown_state,
             "mode": record.mode,
             "calls": self.calls_of(record.path),
-            "hits": _hits_of(record),
+            "hits": record.count,
             "rate": None,
             "last_hit_ms": None,
             "in_flight": record.frames.count(),
             "slot": None if record.hits is None else record.hits.index,
             "engine": record.engine,
             "notes": list(record.notes),
-            "error": _error_of(record),
+            "error": record.shown_error,
         }
 
     # -- the program's own counters
@@ -689,27 +456,3 @@ def edit_for(record: Record, guard: Guard | None, created: bool) -> Edit:
     if guard is not None:
         return Edit("entry", guard, form="hook", argument=record.path)
     return Edit("created" if created else "entry", record.hits)
-
-
-def text_of(error: BaseException) -> str:
-    """What an error says, whoever's it is."""
-    try:
-        return str(error)
-    except Exception:
-        return "it cannot say what was wrong"
-
-
-def failure_of(error: BaseException) -> ErrorText:
-    """Why something failed that nobody refused."""
-    return {"slug": "failed", "text": f"{type(error).__name__}: {text_of(error)}"}
-
-
-def _hits_of(record: Record) -> int:
-    return 0 if record.hits is None else record.hits.count
-
-
-def _error_of(record: Record) -> ErrorText | None:
-    if record.error is None and record.guard is not None and record.guard.off:
-        text = "the hook raised 10 times in a row and is called no more; hits are counted"
-        return {"slug": "hook_disabled", "text": text}
-    return record.error

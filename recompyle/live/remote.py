@@ -11,7 +11,7 @@ from typing import Any
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live.client import Client, Page, details_of, pairs, restored_row, rows_of, then
 from recompyle.live.proto import BadMessage, Message, check_row, field, strings
-from recompyle.live.registry import Row
+from recompyle.live.record import Row
 from recompyle.live.session import Session
 from recompyle.live.source import Details
 

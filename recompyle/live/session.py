@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from recompyle.errors import RecompyleError
-from recompyle.live.registry import Row
+from recompyle.live.record import Row
 from recompyle.live.source import Details, Source
 
 __all__ = ["COLUMNS", "HZ", "Line", "Session", "Snapshot"]

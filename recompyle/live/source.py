@@ -13,7 +13,7 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject.listing import listing
 from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed
-from recompyle.live.registry import Record, Row
+from recompyle.live.record import Record, Row
 from recompyle.live.resolve import Target, resolve
 from recompyle.patch.registry import Patch, put_on
 from recompyle.patch.slices import Slices, empty

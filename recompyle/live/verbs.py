@@ -11,7 +11,7 @@ from recompyle.live._guard import Hits, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.listing import Listed
 from recompyle.live.proto import BadMessage, Message, field, optional
-from recompyle.live.registry import Record, Row, failure_of, text_of
+from recompyle.live.record import Record, Row, failure_of, text_of
 from recompyle.live.resolve import Absent
 from recompyle.live.state import registry, worker
 
@@ -112,10 +112,9 @@ def _differing(known: dict[str, Any], now: dict[str, Any]) -> list[tuple[str, An
 
 
 def _key(record: Record) -> tuple[Any, ...]:
-    error = record.error["slug"] if record.error is not None else None
-    if error is None and record.guard is not None and record.guard.off:
-        error = "hook_disabled"
-    return record.shown_state, record.mode, record.frames.count(), error, len(record.aliases), len(record.notes)
+    error = record.shown_error
+    slug = None if error is None else error["slug"]
+    return record.shown_state, record.mode, record.frames.count(), slug, len(record.aliases), len(record.notes)
 
 
 def handle(agent: "Agent", connection: Connection, message: Message) -> None:
@@ -361,7 +360,7 @@ def _all_counted() -> list[Record]:
 
 
 def _counts(records: Sequence[Record]) -> list[tuple[str, int]]:
-    return [(record.path, 0 if record.hits is None else record.hits.count) for record in records]
+    return [(record.path, record.count) for record in records]
 
 
 def _stats(agent: "Agent", connection: Connection, message: Message) -> Message:

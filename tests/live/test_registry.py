@@ -15,7 +15,7 @@ import pytest
 import recompyle
 from recompyle import NotRewritable, TargetNotFound, live
 from recompyle.live import state
-from recompyle.live.registry import Row
+from recompyle.live.record import Row
 from recompyle.live.source import details_of
 
 WAIT = 30  # seconds; ends a hang only
