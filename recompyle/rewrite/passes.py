@@ -853,13 +853,14 @@ def _imported_receiver(node, parent, at):
 
 
 def _stored_comprehension(node, parent, at):
-    if (
-        INLINED_COMPREHENSIONS
-        and isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp))
-        and isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Expr))
-    ):
-        return "the compiler stores or drops it before it restores what the comprehension hid"
-    return None
+    if not INLINED_COMPREHENSIONS or not isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
+        return None
+    if isinstance(parent, ast.Tuple) and node is parent.elts[-1] and len(parent.elts) <= 3:
+        node, parent = parent, at.parent(parent)  # so short a tuple is never built where it is unpacked
+        stored = isinstance(parent, ast.Assign) and node is parent.value
+    else:
+        stored = isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Expr))
+    return "the compiler stores or drops it before it restores what the comprehension hid" if stored else None
 
 
 def _stored_twice(node, parent, at):
