@@ -12,6 +12,7 @@ blank probes is kept as long as the code it was made from.
 import weakref
 from collections import deque
 from collections.abc import Hashable
+from functools import partial
 from inspect import CO_NESTED
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ def code_for(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]
         if key is not None and pristine.co_flags & CO_NESTED:
             _kept.append((code, function.__globals__))
     if key is not None and code is not pristine:
-        _shared[key] = _Shared(weakref.ref(code, lambda gone: _drop(key, gone)), weakref.ref(function))
+        _shared[key] = _Shared(weakref.ref(code, partial(_drop, _shared, key)), weakref.ref(function))
     return code
 
 
@@ -76,7 +77,7 @@ def _built(function: FunctionType, pristine: CodeType, passes: tuple[Any, ...]) 
         key = id(pristine), type(passes[0])
         # Nobody is told where the kept code comes from: who notes origins holds the original.
         kept = relink(code, passes[0].blank().renew)
-        _blanks[key] = _Blank(kept, weakref.ref(pristine, lambda gone: _drop_blank(key, gone)))
+        _blanks[key] = _Blank(kept, weakref.ref(pristine, partial(_drop_blank, _blanks, key)))
     return code
 
 
@@ -114,18 +115,21 @@ def _find(key: Hashable, function: FunctionType) -> CodeType | None:
     return None
 
 
-def _drop(key: Hashable, gone: "weakref.ref[CodeType]") -> None:
-    """Runs when a build is freed, whenever and in whichever thread that is: it must not wait for a lock."""
-    shared = _shared.get(key)
-    if shared is not None and shared.code is gone:
-        _shared.pop(key, None)
+def _drop(shared: dict[Hashable, _Shared], key: Hashable, gone: "weakref.ref[CodeType]") -> None:
+    """Runs when a build is freed, whenever and in whichever thread that is: it must not wait for a lock.
+
+    That may be at the end of the process, when this module's names are gone.
+    """
+    found = shared.get(key)
+    if found is not None and found.code is gone:
+        shared.pop(key, None)
 
 
-def _drop_blank(key: tuple[int, type], gone: "weakref.ref[CodeType]") -> None:
+def _drop_blank(blanks: dict[tuple[int, type], _Blank], key: tuple[int, type], gone: "weakref.ref[CodeType]") -> None:
     """As `_drop`."""
-    blank = _blanks.get(key)
-    if blank is not None and blank.pristine is gone:
-        _blanks.pop(key, None)
+    found = blanks.get(key)
+    if found is not None and found.pristine is gone:
+        blanks.pop(key, None)
 
 
 def note_origins(code: CodeType, pristine: CodeType) -> None:

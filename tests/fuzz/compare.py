@@ -25,7 +25,6 @@ from recompyle.rewrite.passes import is_docstring, is_unrolled
 from recompyle.trace.passes import TraceStatements
 from recompyle.trace.probes import Tracer
 
-
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6}|'0', 'x'")  # in the `repr` of something, which may have been cut into letters
 
 
