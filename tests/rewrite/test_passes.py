@@ -24,6 +24,13 @@ SETUP = """
 import sys
 log = []
 
+class Dies:
+    # Notes when it is freed.
+    def __init__(self, name):
+        self.name = name
+    def __del__(self):
+        log.append(f"{self.name} freed")
+
 class T:
     # Has a truth, and notes when somebody asks for it.
     def __init__(self, value):
@@ -229,6 +236,17 @@ CASES = [
     Case("__debug__", "def f():\n    if __debug__:\n        say('x')", "__debug__", "a constant", "code"),
     Case("assigned", "def f():\n    x = 1\n    return x", "x", "assigned to", "invalid"),
     Case("deleted", "def f(x=1):\n    del x", "x", "deleted", "invalid"),
+    *(
+        Case(
+            f"comprehension stored, {targets}",
+            f"def f():\n    {targets} = {values}[1 for i in [Dies('i')] for j in [Dies('j')]]",
+            "[1 for i in [Dies('i')] for j in [Dies('j')]]",
+            "before it restores",
+            "behaviour",
+            since=(3, 12),
+        )
+        for targets, values in [("x", ""), ("x, y", "0, "), ("x, y, z", "0, 0, ")]
+    ),
     Case(
         "inlined any",
         "def f():\n    return any(x for x in log)",
