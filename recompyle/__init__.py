@@ -1,6 +1,9 @@
 """See inside running Python code: probes rewritten into the code itself."""
 
+from typing import TYPE_CHECKING
+
 import recompyle._compiled  # noqa: F401 - says what is missing before anything else does
+from recompyle._later import later
 from recompyle._version import __version__
 from recompyle.errors import (
     NotCompiled,
@@ -14,7 +17,6 @@ from recompyle.errors import (
     Unreachable,
 )
 from recompyle.patch import Installation, Patch, apply, install, pristine, restore
-from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
 from recompyle.rewrite import (
     Assignments,
     Calls,
@@ -31,16 +33,31 @@ from recompyle.rewrite import (
     preview,
     rewrite,
 )
-from recompyle.trace import TraceResults, tracefunc
-from recompyle.wrap import (
-    CallExtras,
-    ExceptHook,
-    WrapCalls,
-    clean_traceback,
-    install_excepthook,
-    rewrite_wrap_calls,
-    wrap_calls,
-)
+
+if TYPE_CHECKING:
+    from recompyle.profile import ProfileCalls, SlowCall, flat_profile, shallow_call_profiler
+    from recompyle.trace import TraceResults, tracefunc
+    from recompyle.wrap import (
+        CallExtras,
+        ExceptHook,
+        WrapCalls,
+        clean_traceback,
+        install_excepthook,
+        rewrite_wrap_calls,
+        wrap_calls,
+    )
+else:
+    __getattr__ = later(
+        __name__,
+        {
+            "profile": ("ProfileCalls", "SlowCall", "flat_profile", "shallow_call_profiler"),
+            "trace": ("TraceResults", "tracefunc"),
+            "wrap": (
+                "CallExtras", "ExceptHook", "WrapCalls", "clean_traceback", "install_excepthook", "rewrite_wrap_calls",
+                "wrap_calls",
+            ),
+        },
+    )  # fmt: skip
 
 __all__ = [
     "Assignments",
@@ -87,3 +104,7 @@ __all__ = [
     "tracefunc",
     "wrap_calls",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,9 +6,9 @@ object back. What runs already ends in the code it began with.
 """
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from recompyle._later import later
 from recompyle.live import source as _source
 from recompyle.live.handle import Handle
 from recompyle.live.hooks import instrumentation_hook
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from recompyle.live.agent import Agent, listen
     from recompyle.live.attaching import attach
     from recompyle.live.client import Client, connect
+else:  # what reaches other processes is imported when it is wanted
+    __getattr__ = later(
+        __name__, {"agent": ("Agent", "listen"), "client": ("Client", "connect"), "attaching": ("attach",)}
+    )
 
 __all__ = [
     "Agent",
@@ -40,17 +44,6 @@ __all__ = [
     "restore_all",
     "set_hook",
 ]
-
-# What reaches other processes is imported when it is wanted.
-_LATER = {"Agent": "agent", "listen": "agent", "Client": "client", "connect": "client", "attach": "attaching"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
 
 
 def instrument(
