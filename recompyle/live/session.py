@@ -211,14 +211,20 @@ class Session:
             Whether the lines are others than before.
         """
         before, self._rows, self._sampled = self._sampled, rows, now
-        is_other = [row["path"] for row in rows] != [line.path for line in self._all]
-        if is_other:
-            known = {line.path: line for line in self._all}
-            self._all = [known.pop(row["path"], None) or Line(row, now, self._ns_per_hit) for row in rows]
-        for line, row in zip(self._all, rows, strict=True):
-            if line.sample is not row:  # else it is new
+        if [row["path"] for row in rows] == [line.path for line in self._all]:
+            for line, row in zip(self._all, rows, strict=True):
                 line.take(row, before, now)
-        return is_other
+            return False
+        known = {line.path: line for line in self._all}
+        self._all = []
+        for row in rows:
+            line = known.pop(row["path"], None)
+            if line is None:
+                line = Line(row, now, self._ns_per_hit)
+            else:
+                line.take(row, before, now)
+            self._all.append(line)
+        return True
 
     def answers(self) -> bool:
         """Take in what the source has answered meanwhile.
