@@ -74,7 +74,7 @@ class Canvas(Widget):
         while same < min(len(new), len(old)) and new[-1 - same] == old[-1 - same]:
             same += 1
         if same:
-            ends = {sum(width_of(text) for text, _ in row[: len(row) - same]) for row in (new, old)}
+            ends = {sum([width_of(text) for text, _ in row[: len(row) - same]]) for row in (new, old)}
             if len(ends) == 1:  # what stays the same has not moved either
                 return ends.pop()
         return max(self.size.width, 1)
