@@ -218,11 +218,11 @@ class Session:
         known = {line.path: line for line in self._all}
         self._all = []
         for row in rows:
-            line = known.pop(row["path"], None)
-            if line is None:
-                line = Line(row, now, self._ns_per_hit)
-            else:
+            if row["path"] in known:
+                line = known.pop(row["path"])
                 line.take(row, before, now)
+            else:
+                line = Line(row, now, self._ns_per_hit)
             self._all.append(line)
         return True
 
