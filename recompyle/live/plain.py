@@ -75,7 +75,7 @@ class Writer:
 
 
 def _key(line: Line) -> tuple[str, int | None, int]:
-    return line.state, line.row["calls"], line.row["hits"]
+    return line.state, line.sample["calls"], line.sample["hits"]
 
 
 def run(

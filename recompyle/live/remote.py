@@ -62,7 +62,7 @@ class Remote:
         self.started: float | None = None
         self.say: Callable[[str], object] = lambda text: None
         self._lock = threading.Lock()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, Row] = {}  # they are given away: what changes is replaced
         self._refreshing = False
         self._scanning = False
         self._scan_at = 0.0
@@ -96,11 +96,11 @@ class Remote:
             self._scan()
         with self._lock:
             if page is not None and page.generation == self._generation:
-                counted = [(row, page.hits(row["slot"])) for row in self._rows.values() if row["slot"] is not None]
+                slots = [(path, row, row["slot"]) for path, row in self._rows.items()]
+                counted = [(path, row, page.hits(slot)) for path, row, slot in slots if slot is not None]
                 if page.generation == self._generation:  # else the numbers may be those of other functions
-                    for row, hits in counted:
-                        row["hits"] = hits
-            return [row.copy() for row in self._rows.values()]
+                    self._rows.update((path, {**row, "hits": n}) for path, row, n in counted if n != row["hits"])
+            return list(self._rows.values())
 
     def _relearn(self, generation: int) -> None:
         """Slots have got other meanings: ask which."""
@@ -184,8 +184,9 @@ class Remote:
                 with self._lock:
                     for name in ("hits", "calls"):
                         for path, number in pairs(event, name):
-                            if path in self._rows and (number is not None or name == "calls"):
-                                self._rows[path][name] = number  # type: ignore[literal-required]
+                            row = self._rows.get(path)
+                            if row is not None and (number is not None or name == "calls"):
+                                self._rows[path] = {**row, name: number}  # type: ignore[misc]
             case "restored_for_cost":
                 self.say(f"{field(event, 'path', str)}: restored, for it cost too much")
             case "hook_disabled":

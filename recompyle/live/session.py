@@ -7,7 +7,7 @@ used by one thread; answers of the source are taken in by `refresh` and `answers
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -27,52 +27,98 @@ SPARK_SECONDS = 30
 Snapshot = dict[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
-    """One row as it is shown.
+    """One function as it is shown; it takes in sample after sample.
 
     Attributes:
-        row: the newest sample, ``rate`` and ``last_hit_ms`` filled in.
-        calls, hits: those since the last `Session.zero`; of calls None where the program does not count.
+        sample: the newest one.
+        path: of the function.
         rate: hits a second; None with one sample.
-        last: seconds since the last hit that was seen; None if none was.
-        cost: part of one core that the probe takes, from 0 to 1; None where it is not known.
         history: hits a second of the last 30 s, oldest first; it begins with the first hit that was seen.
     """
 
-    row: Row
-    calls: int | None = None
-    hits: int = 0
+    sample: Row
+    _now: float  # when it was taken
+    _ns_per_hit: Mapping[str | None, float | None]
+    path: str = field(init=False)
     rate: float | None = None
-    last: float | None = None
-    cost: float | None = None
-    history: "deque[float]" = field(default_factory=deque)
+    history: "deque[float]" = field(default_factory=lambda: deque(maxlen=SPARK_SECONDS))
+    _seen: float | None = None  # when hits last grew
+    _since: float = field(init=False)  # the beginning of the present part of the history
+    _counted: int = field(init=False)  # the hits then
+    _base_hits: int = 0
+    _base_calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.path, self._since, self._counted = self.sample["path"], self._now, self.sample["hits"]
+
+    def take(self, sample: Row, before: float, now: float) -> None:
+        """Take in the next sample.
+
+        Parameters:
+            sample: of the same function.
+            before: when the program was last looked at.
+            now: when it was taken.
+        """
+        hits = sample["hits"]
+        grown = hits - self.sample["hits"]
+        if grown > 0:
+            if self._seen is None:
+                self._since = before
+            self._seen = now
+        elif grown < 0:  # counted from 0 again
+            self._base_hits, self._counted = 0, hits
+        self.rate = grown / (now - before) if grown >= 0 and now > before and sample["state"] == "on" else None
+        if self._seen is not None and now - self._since >= 1:
+            self.history.append(max(0, hits - self._counted) / (now - self._since))
+            self._since, self._counted = now, hits
+        self.sample, self._now = sample, now
+
+    def zero(self) -> None:
+        """Show numbers from the newest sample on."""
+        self._base_hits, self._base_calls = self.sample["hits"], self.sample["calls"] or 0
 
     @property
-    def path(self) -> str:
-        return self.row["path"]
+    def row(self) -> Row:
+        """The newest sample, ``rate`` and ``last_hit_ms`` filled in."""
+        rate, last = self.rate, self.last
+        return {
+            **self.sample,
+            "rate": None if rate is None else round(rate, 1),
+            "last_hit_ms": None if last is None else round(last * 1000),
+        }
 
     @property
     def state(self) -> str:
-        return self.row["state"]
+        return self.sample["state"]
+
+    @property
+    def calls(self) -> int | None:
+        """Those since the last `Session.zero`; None where the program does not count."""
+        calls = self.sample["calls"]
+        return None if calls is None else calls - self._base_calls
+
+    @property
+    def hits(self) -> int:
+        """Those since the last `Session.zero`."""
+        return self.sample["hits"] - self._base_hits
+
+    @property
+    def last(self) -> float | None:
+        """Seconds since the last hit that was seen; None if none was."""
+        return None if self._seen is None else self._now - self._seen
+
+    @property
+    def cost(self) -> float | None:
+        """Part of one core that the probe takes, from 0 to 1; None where it is not known."""
+        ns = self._ns_per_hit.get(self.sample["mode"])
+        return None if self.rate is None or ns is None else self.rate * ns / 1e9
 
     @property
     def is_still(self) -> bool:
         """Whether time alone changes nothing of it."""
-        return self.last is None and (self.rate is not None or self.state != "on")
-
-
-@dataclass(slots=True)
-class _Track:
-    """What is remembered of one path between two samples."""
-
-    hits: int
-    seen: float | None = None  # when its hits last grew
-    base_hits: int = 0
-    base_calls: int = 0
-    since: float = 0.0  # the beginning of the present part of the history
-    counted: int = 0  # the hits then
-    history: "deque[float]" = field(default_factory=lambda: deque(maxlen=SPARK_SECONDS))
+        return self._seen is None and (self.rate is not None or self.state != "on")
 
 
 class Session:
@@ -106,7 +152,7 @@ class Session:
     ):
         self.source = source
         self.hz = hz
-        self._ns_per_hit = {mode: source.ns_per_hit(mode) for mode in MODES}
+        self._ns_per_hit: dict[str | None, float | None] = {mode: source.ns_per_hit(mode) for mode in MODES}
         self.lines: list[Line] = []
         self.selected: str | None = None
         self.column, self.descending = "name", False
@@ -121,7 +167,6 @@ class Session:
         self._rows: list[Row] = []  # the newest sample
         self._sampled = 0.0  # when it was taken
         self._still = False  # whether the same sample once more would show the same
-        self._tracks: dict[str, _Track] = {}
         self._places: dict[str, int] = {}  # of lines in a frozen order
         self._answers: deque[Callable[[], None]] = deque()  # filled by other threads
         self._watched: set[str] = set()  # whose frames on old code are still counted down
@@ -148,15 +193,37 @@ class Session:
         if self._still and rows == self._rows:
             self._sampled = now
             return answered
-        self._all = [self._line(row, now) for row in rows]
-        self._rows, self._sampled = rows, now
-        self._still = all(line.is_still for line in self._all)
+        is_other = self._take_in(rows, now)
+        if self._zero_pending:
+            for line in self._all:
+                line.zero()
         self._zero_pending = False
-        paths = {line.path for line in self._all}
-        for path in self._tracks.keys() - paths:
-            del self._tracks[path]
+        self._still = all(line.is_still for line in self._all)
         self._tell_frames()
-        self.arrange()
+        if is_other or not (self.order_frozen or self.column == "name"):
+            self.arrange()
+        return True
+
+    def _take_in(self, rows: list[Row], now: float) -> bool:
+        """Give each line its sample.
+
+        Returns:
+            Whether the lines are others than before.
+        """
+        before, self._rows, self._sampled = self._sampled, rows, now
+        if [row["path"] for row in rows] == [line.path for line in self._all]:
+            for line, row in zip(self._all, rows, strict=True):
+                line.take(row, before, now)
+            return False
+        known = {line.path: line for line in self._all}
+        self._all = []
+        for row in rows:
+            if row["path"] in known:
+                line = known.pop(row["path"])
+                line.take(row, before, now)
+            else:
+                line = Line(row, now, self._ns_per_hit)
+            self._all.append(line)
         return True
 
     def answers(self) -> bool:
@@ -170,45 +237,12 @@ class Session:
             self._answers.popleft()()
         return found
 
-    def _line(self, row: Row, now: float) -> Line:
-        hits, calls = row["hits"], row["calls"]
-        track = self._tracks.get(row["path"])
-        rate: float | None = None
-        if track is None:
-            track = self._tracks[row["path"]] = _Track(hits, since=now, counted=hits)
-        else:
-            if hits > track.hits:
-                if track.seen is None:
-                    track.since = self._sampled
-                track.seen = now
-            if hits < track.hits:  # counted from 0 again
-                track.base_hits, track.counted = 0, hits
-            if now > self._sampled and hits >= track.hits:
-                rate = (hits - track.hits) / (now - self._sampled)
-            if track.seen is not None and now - track.since >= 1:
-                track.history.append(max(0, hits - track.counted) / (now - track.since))
-                track.since, track.counted = now, hits
-            track.hits = hits
-        if self._zero_pending:
-            track.base_hits, track.base_calls = hits, calls or 0
-        if row["state"] != "on":
-            rate = None
-        last = None if track.seen is None else now - track.seen
-        if rate is not None:
-            row = {**row, "rate": round(rate, 1), "last_hit_ms": None if last is None else round(last * 1000)}
-        elif last is not None:
-            row = {**row, "last_hit_ms": round(last * 1000)}
-        ns = self._ns_per_hit.get(row["mode"] or "")
-        cost = None if rate is None or ns is None else rate * ns / 1e9
-        return Line(
-            row, None if calls is None else calls - track.base_calls, hits - track.base_hits, rate, last, cost,
-            track.history,
-        )
-
     def _tell_frames(self) -> None:
         """Say when no frame runs old code any more."""
+        if not self._watched:
+            return
         for line in self._all:
-            if line.path in self._watched and line.row["in_flight"] == 0:
+            if line.path in self._watched and line.sample["in_flight"] == 0:
                 self._watched.discard(line.path)
                 self._say("info", f"{line.path}: 0 frames still on old code")
 
@@ -443,19 +477,19 @@ class Session:
 
     def _paths(self) -> list[str]:
         known = [line for line in self._all if line.state != "refused"]
-        return [path for line in known for path in (line.path, *line.row["aliases"])]
+        return [path for line in known for path in (line.path, *line.sample["aliases"])]
 
     # -- the whole
 
     @property
     def totals(self) -> dict[str, int]:
         """How many functions are on, pending and refused, and all hits."""
-        states = [line.state for line in self._all]
+        states = [row["state"] for row in self._rows]
         return {
             "on": states.count("on"),
             "pending": states.count("pending"),
             "refused": states.count("refused"),
-            "hits": sum(line.row["hits"] for line in self._all),
+            "hits": sum([row["hits"] for row in self._rows]),
         }
 
     @property

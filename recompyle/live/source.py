@@ -55,7 +55,9 @@ class Source(Protocol):
         """All rows that match, looked up anew."""
 
     def poll(self) -> Sequence[Row]:
-        """The same rows with fresh numbers, in dicts of their own: cheap enough to be called 20 times a second.
+        """The same rows with fresh numbers: cheap enough to be called 20 times a second.
+
+        A row that was given stays as it is. What has changed comes as another dict, what has not may be the same one.
 
         Raises:
             ConnectionError: the program is gone.

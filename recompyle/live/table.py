@@ -3,6 +3,7 @@
 import sys
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from recompyle.live.session import Line
@@ -70,7 +71,12 @@ def _shown(char: str) -> str:
 
 def width_of(text: str) -> int:
     """How many cells a printable text takes."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
+    return len(text) if text.isascii() else _wide(text)
+
+
+@lru_cache(maxsize=1024)  # what is shown is shown again, and asked for more than once
+def _wide(text: str) -> int:
+    return sum(map(_cells, text))
 
 
 def _cells(char: str) -> int:
@@ -100,8 +106,8 @@ def _cut(text: str, width: int) -> str:
 
 def fit(text: str, width: int, right: bool = False) -> str:
     """A text as wide as its column."""
-    space = " " * (width - width_of(text))
-    return space + text if right else text + space
+    width -= width_of(text) - len(text)
+    return text.rjust(width) if right else text.ljust(width)
 
 
 def is_unicode(encoding: str | None = None) -> bool:
@@ -113,6 +119,12 @@ def is_unicode(encoding: str | None = None) -> bool:
 def glyph(state: str, unicode: bool = True) -> str:
     """The sign of a state, one cell wide."""
     return (GLYPHS if unicode else ASCII).get(state, BUSY)
+
+
+@lru_cache(maxsize=1024)
+def name_of(path: str, width: int, unicode: bool = True) -> str:
+    """A path, at most so wide."""
+    return shorten(printable(path), width, "…" if unicode else "...")
 
 
 def text_of(line: Line, column: str, width: int, unicode: bool = True) -> str:
@@ -128,7 +140,7 @@ def text_of(line: Line, column: str, width: int, unicode: bool = True) -> str:
         case "state":
             return glyph(line.state, unicode)
         case "name":
-            return shorten(printable(line.path), width, "…" if unicode else "...")
+            return name_of(line.path, width, unicode)
         case "calls":
             return "-" if line.calls is None else _number(line.calls, width)
         case "hits":

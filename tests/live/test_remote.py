@@ -84,6 +84,18 @@ def test_instrument_count_restore(remote):
     assert line(session, TOTAL).hits == 500
 
 
+def test_rows_that_were_given_stay_as_they_are(remote):
+    program, session = remote
+    session.instrument(TOTAL)
+    said(session, "patched")
+    given = session.source.poll()
+    before = [dict(row) for row in given]
+    program.told("[total() for _ in range(500)]")
+    program.told("CALLS.__setitem__(0, 42)")
+    until(lambda: line(session, TOTAL).hits == 500 and line(session, OTHER).calls == 42)
+    assert given == before
+
+
 def test_numbers_never_go_back_when_slots_change(remote):
     """Every new counter gives all slots a new meaning, as far as the reader knows."""
     program, session = remote

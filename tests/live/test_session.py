@@ -103,6 +103,39 @@ def test_the_same_sample_once_more_changes_nothing():
     assert list(session.lines[1].history) == [2.0]
 
 
+def test_a_row_that_comes_again_has_had_no_hits_since():
+    source = Scripted(f=0, g=0)
+    source.poll = lambda: list(source.held.values())
+    session, clock = session_of(source)
+    session.refresh()
+    clock.now += 1
+    source.set("f", 5)
+    session.refresh()
+    assert [line.rate for line in session.lines] == [5.0, 0.0]
+    clock.now += 1
+    session.refresh()
+    assert [(line.rate, line.last) for line in session.lines] == [(0.0, 1.0), (0.0, None)]
+
+
+def test_lines_last_as_long_as_their_functions():
+    source = Scripted(f=0, g=0)
+    session, clock = session_of(source)
+    session.refresh()
+    f, g = session.lines
+    del source.held["app.orders:f"]
+    source.set("a", 0)
+    source.set("g", 3)
+    clock.now += 1
+    session.refresh()
+    a, other = session.lines
+    assert other is g and g.rate == 3.0
+    assert a.rate is None
+    source.set("f", 0)
+    session.refresh()
+    assert names(session) == ["a", "f", "g"]
+    assert f not in session.lines
+
+
 def test_zero_is_seen_although_nothing_else_changes():
     source = Scripted()
     source.set("f", 0, calls=7, state="off")

@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from scripted import Clock, Scripted
 
 from recompyle.live.plain import Writer
-from recompyle.live.session import Line, Session
+from recompyle.live.session import Session
 from recompyle.live.table import columns_for, fit, glyph, is_unicode, printable, shorten, text_of, width_of
 
 
@@ -76,8 +77,9 @@ def test_module_and_function_stay_readable():
 
 
 def line(**values):
-    source = Scripted(f=1)
-    return Line(source.poll()[0], **values)
+    """What a `Line` tells."""
+    told = {"path": "app.orders:f", "state": "on", "hits": 1, "calls": None, "rate": None, "last": None, "cost": None}
+    return SimpleNamespace(**told | {"history": []} | values)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"one process, and no {' '.join(words)}")
     with common.errors():
         try:
+            common.load_screen(options)  # meanwhile the program may have to import this package
             if pid is None:
                 client = common.client_of(options, pid)
             else:

@@ -1,11 +1,13 @@
 """What the commands share that control another process."""
 
 import argparse
+import importlib
 import math
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ __all__ = [
     "cap_of",
     "client_of",
     "errors",
+    "load_screen",
     "printed",
     "refuse_unknown",
     "screen",
@@ -162,10 +165,7 @@ def screen(options: argparse.Namespace) -> ModuleType | None:
 
     Says so if all that is missing is the extra.
     """
-    if options.plain or options.json or options.once:
-        return None
-    # The screen is drawn on the standard error; a dumb terminal understands none of it.
-    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "dumb") in ("", "dumb"):
+    if not _may_draw(options):
         return None
     try:
         from recompyle.live import tui
@@ -173,3 +173,21 @@ def screen(options: argparse.Namespace) -> ModuleType | None:
         print("going on without a screen: pip install 'recompyle[tui]' for one", file=sys.stderr)
         return None
     return tui
+
+
+def load_screen(options: argparse.Namespace) -> None:
+    """Begin to import what `screen` gives, in a thread of its own: it takes long."""
+
+    def load() -> None:
+        with suppress(ImportError):  # `screen` will say so
+            importlib.import_module("recompyle.live.tui")
+
+    if _may_draw(options):
+        threading.Thread(target=load, name="recompyle live screen", daemon=True).start()
+
+
+def _may_draw(options: argparse.Namespace) -> bool:
+    if options.plain or options.json or options.once:
+        return False
+    # The screen is drawn on the standard error; a dumb terminal understands none of it.
+    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb")

@@ -21,6 +21,7 @@ from recompyle.live.tui.canvas import Colourless
 from recompyle.live.tui.keys import EVERYWHERE
 from recompyle.live.tui.main import Main
 from recompyle.live.tui.page import Page
+from recompyle.live.tui.terminal import OnStandardError
 
 __all__ = ["Live"]
 
@@ -65,7 +66,7 @@ class Live(App[str]):
         self._hz = 0
         # An empty value means unset; Textual sees it otherwise.
         self._filters_used: list[LineFilter] = [Colourless()] if os.environ.get("NO_COLOR") else []
-        super().__init__(ansi_color=True)
+        super().__init__(driver_class=OnStandardError, ansi_color=True)
         self.animation_level = "none"
         self._main = Main(session, is_unicode(getattr(sys.__stderr__, "encoding", None)))
 

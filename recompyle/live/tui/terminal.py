@@ -1,16 +1,30 @@
 """What an application changes about process and terminal, put back whatever happens."""
 
 import contextlib
+import os
+import shutil
 import signal
 import sys
 import termios
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-__all__ = ["kept"]
+from textual.drivers.linux_driver import LinuxDriver
+
+__all__ = ["OnStandardError", "kept"]
 
 # Those that Textual, asyncio and this package handle.
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
+
+
+class OnStandardError(LinuxDriver):
+    """Draws on a terminal of which only the standard error is sure to be known: the standard output may be a pipe."""
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        try:
+            return shutil.get_terminal_size(os.get_terminal_size(self._file.fileno()))
+        except OSError:  # it has been closed meanwhile
+            return super()._get_terminal_size()
 
 
 class Lasting:

@@ -188,6 +188,12 @@ def test_an_unchanged_screen_writes_nothing(size):
         assert terminal.got[seen:] == b""
 
 
+def test_the_size_is_that_of_the_terminal_wherever_the_output_goes():
+    elsewhere = "[os.dup2(os.open(os.devnull, os.O_WRONLY), 1)][1:]"
+    with Watched(more=elsewhere, size=(200, 60)) as terminal:
+        terminal.wait_for(b"Service.f050", b"Last hit")
+
+
 def test_bytes_of_a_frame():
     # 4 frames a second and 6 kB a second at 80x24, all visible rows changing
     with Watched(change="for each in program.held.values(): each['calls'] = program.polls") as terminal:
