@@ -16,7 +16,8 @@ from recompyle.rewrite.probes import Clock, Coat, Counter
 from recompyle.rewrite.walk import Walk
 
 __all__ = [
-    "LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee",
+    "LEVELS", "Cursor", "Keepable", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "is_foreign", "plan",
+    "why_not", "why_not_callee",
 ]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
@@ -150,6 +151,36 @@ class Renewable(Pass):
 
     def renew(self, probe):
         """The probe of this pass that stands where ``probe``, one of another pass of this type, stands."""
+        raise NotImplementedError
+
+
+class Keepable(Pass):
+    """A pass of this package whose finished code is kept on disk; see `recompyle.rewrite.kept`.
+
+    What it asks for must follow from the function's code, its source and what `decides` tells.
+    """
+
+    def decides(self, module_globals):
+        """What else decides what the pass asks for in a function of a module; something that can be marshalled."""
+        raise NotImplementedError
+
+    def note(self, thing, at):
+        """What `recall` makes an object in the code from: something that can be marshalled.
+
+        None if the object is not one that this pass has put there.
+        """
+        raise NotImplementedError
+
+    def recall(self, notes, at):
+        """Make the objects of some notes again, in place of all visits.
+
+        Parameters:
+            notes: what `note` gave.
+            at: a cursor that has the sites of that rewrite, and no tree.
+
+        Returns:
+            The objects, in the order of the notes.
+        """
         raise NotImplementedError
 
 
@@ -909,7 +940,7 @@ def _parts_of(node):
     return {name: list(part) if type(part) is list else part for name, part in vars(node).items()}
 
 
-def _is_foreign(each):
+def is_foreign(each):
     """Whether a pass is somebody else's: those of the package are known to leave the tree alone."""
     return not type(each).__module__.startswith("recompyle.")
 
@@ -933,7 +964,7 @@ def plan(context, function, code, passes):
     result = Plan()
     walk = Walk(None if context is None else context.definition.node)
     order, result.parents = walk.order, walk.parents
-    watched = [context.definition.node, *(node for node, _ in order)] if any(map(_is_foreign, passes)) and order else []
+    watched = [context.definition.node, *(node for node, _ in order)] if any(map(is_foreign, passes)) and order else []
     frozen = _Frozen(watched)
     cursors = []
     for each in passes:
@@ -942,7 +973,7 @@ def plan(context, function, code, passes):
         try:
             _show(each, at, order)
         finally:
-            changed = frozen.mend() if _is_foreign(each) else None
+            changed = frozen.mend() if is_foreign(each) else None
         if changed is not None:
             raise PassError(
                 f"pass {each.name!r} in {at.function}: it changed the shared tree; at.replace and ast.NodeTransformer "
