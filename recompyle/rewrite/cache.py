@@ -1,9 +1,10 @@
 """What was proved once need not be proved again: results of the costly steps of a rewrite, kept on disk.
 
-Two things are kept for each source file. Which definition a running code object comes from, once it was shown to
-compile to it. And the code with placeholders, once it was shown to be the old code plus probes; what passes ask
-for is part of its key, and the probes themselves are linked in after it was loaded. So passes run each time and
-nothing about them is assumed, but nothing is compiled or compared.
+Three things are kept for each source file. Which definition a running code object comes from, once it was shown to
+compile to it. Of passes that can make their probes again the finished code, see `recompyle.rewrite.kept`. Of others
+the code with placeholders, once it was shown to be the old code plus probes; what passes ask for is part of its key,
+and the probes themselves are linked in after it was loaded. So these passes run each time and nothing about them is
+assumed, but nothing is compiled or compared.
 
 A file of the cache is named after everything that the results depend on: text and name of the source, CPython's
 bytecode, its options, this package's version and the very files that prove. A file that is not in order is ignored and

@@ -135,7 +135,7 @@ def build(
     check_function(function)
     ordered = in_order(passes)
     place = kept.place_of(function, code, ordered)
-    made = None if place is None else kept.take(place, function, code, ordered)
+    made = None if place is None else kept.take(place, function, code)
     if made is None:
         made = _make(prepare(function, code, ordered), code, kept_whole=place is not None)
         if place is not None:

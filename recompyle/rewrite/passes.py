@@ -8,6 +8,7 @@ added, and every position stays the source's.
 import ast
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
@@ -16,8 +17,8 @@ from recompyle.rewrite.probes import Clock, Coat, Counter
 from recompyle.rewrite.walk import Walk
 
 __all__ = [
-    "LEVELS", "Cursor", "Keepable", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "is_foreign", "plan",
-    "why_not", "why_not_callee",
+    "LEVELS", "Cursor", "Keepable", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "is_foreign",
+    "parts_of_site", "plan", "why_not", "why_not_callee",
 ]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
@@ -55,6 +56,9 @@ class Site:
     end_column: int
     source: str
     name: str | None
+
+
+parts_of_site = attrgetter(*Site.__slots__)  # what another one is made of
 
 
 @dataclass(frozen=True, slots=True)
