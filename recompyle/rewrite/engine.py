@@ -137,7 +137,10 @@ def build(
     place = kept.place_of(function, code, ordered)
     made = None if place is None else kept.take(place, function, code)
     if made is None:
-        made = _make(prepare(function, code, ordered), code, kept_whole=place is not None)
+        wanted = prepare(function, code, ordered)
+        if place is not None and wanted.context is not None and wanted.context.record is not place.record:
+            place = None  # the source had been changed, and was read again
+        made = _make(wanted, code, kept_whole=place is not None)
         if place is not None:
             kept.put(place, made)
     for each, at in zip(made.passes, made.cursors, strict=True):

@@ -6,6 +6,8 @@ import dataclasses
 import importlib
 import inspect
 import json
+import linecache
+import marshal
 import subprocess
 import sys
 import textwrap
@@ -229,6 +231,19 @@ def test_names_of_the_module_that_hide_builtins_decide(make, folder, prepared):
     assert len(prepared) == 2
 
 
+def test_code_is_kept_under_the_source_that_was_compared(folder, prepared, tmp_path):
+    file = tmp_path / "changing.py"
+    file.write_text("def f(x):\n    return len(x)\n")
+    assert linecache.getlines(str(file))
+    file.write_text("def f(x):\n    return len(x) + len(x)\n")  # and the line cache knows nothing of it
+    namespace = {"__file__": str(file)}
+    exec(compile(file.read_text(), str(file), "exec"), namespace)
+    for _ in range(3):
+        (built,) = rewritten([namespace["f"]], WrapCalls(wrapper))
+        assert [site.source for site in built.sites[0]] == ["len(x)", "len(x)"]
+    assert prepared == ["f", "f"]
+
+
 def test_another_list_asks_for_other_code(folder, prepared):
     for patterns in (["self.*"], ["*.x"], ["self.*"]):
         rewritten([textwrap.TextWrapper.wrap], WrapCalls(wrapper, whitelist=patterns))
@@ -288,6 +303,18 @@ def test_what_cannot_be_written_down_is_not_kept(folder, prepared, monkeypatch):
     for _ in range(2):
         rewritten([textwrap.dedent], ProfileCalls("100s"))
     assert len(prepared) == 2
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", marshal.dumps(None), marshal.dumps((1, 2))])
+def test_what_is_not_in_order_is_made_anew(junk, folder, prepared):
+    rewritten([textwrap.dedent], ProfileCalls("100s"))
+    (file,) = folder.iterdir()
+    known = {key: junk if type(value) is bytes else value for key, value in cache._read(file).items()}
+    payload = marshal.dumps(known)
+    file.write_bytes(cache.MARK + cache._digest(payload) + payload)
+    for _ in range(2):
+        rewritten([textwrap.dedent], ProfileCalls("100s"))
+    assert prepared == ["dedent", "dedent"]
 
 
 CHILD = """
