@@ -17,7 +17,7 @@ from tools import NEVER_S, Tool
 TITLE = "Rewriting a package (asyncio) by the import hook, in compilations of its files"
 UNIT = "times"
 TOOLS = ("recompyle",)
-FIRST, CACHED = "nothing on disk", "proofs on disk"
+FIRST, CACHED = "nothing on disk", "code on disk"
 QUESTIONS = (FIRST, CACHED)
 LAUNCHES, ROUNDS = 3, 3
 PACKAGE = "asyncio"
@@ -56,5 +56,5 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
         spent, count = rewrite()
         return {"value": spent / bare, "bare": bare, "with": spent, "functions": count}
 
-    rewrite()  # what is proved is on disk from now on
+    rewrite()  # what is made is on disk from now on
     return play_round

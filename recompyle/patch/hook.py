@@ -246,7 +246,7 @@ def install(packages: str | Iterable[str], *passes: Any, cached: bool = True) ->
     Parameters:
         packages: names of packages or modules; each stands for its submodules too.
         passes: what to put in; see `recompyle.Pass` and `recompyle.inject.Edit`.
-        cached: keep what was proved about each file on disk, so that the next process starts faster; see
+        cached: keep what was made of each file on disk, so that the next process starts faster; see
             ``RECOMPYLE_CACHE_DIR``.
 
     Returns:

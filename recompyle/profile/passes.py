@@ -22,10 +22,15 @@ from recompyle.profile.probes import (
     Suspend,
     Unwind,
 )
-from recompyle.rewrite.names import CallFilter, dotted, local_names
-from recompyle.rewrite.passes import Pass, Site, is_super
+from recompyle.rewrite.names import CallFilter, builtins_in, dotted, local_names
+from recompyle.rewrite.passes import Keepable, Site, is_super
 
 __all__ = ["ProfileCalls", "kind_of"]
+
+_PROBES = {
+    kind.__name__: kind
+    for kind in (AsyncEnd, End, Enter, Exit, Handler, NestedUnwind, Resume, Start, Suspend, Unwind)
+}
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 
@@ -39,7 +44,7 @@ def kind_of(code: CodeType) -> str:
     return "generator" if code.co_flags & _GENERATOR else "function"
 
 
-class ProfileCalls(Pass):
+class ProfileCalls(Keepable):
     """Times each run of a function, and each of the calls written in it.
 
     For `recompyle.apply`; as a decorator use `recompyle.shallow_call_profiler`.
@@ -83,6 +88,22 @@ class ProfileCalls(Pass):
         except TypeError:
             return None
         return type(self), self.options, self.from_code
+
+    def decides(self, module_globals):
+        options = self.options
+        hidden = None if options.builtins else builtins_in(module_globals)
+        return options.mode, self.from_code, options.include, options.exclude, hidden
+
+    def note(self, thing, at):
+        kind = type(thing)
+        if kind not in _PROBES.values():
+            return None
+        row = thing.end if kind is AsyncEnd else thing
+        return kind.__name__, thing.label, getattr(row, "site", None), getattr(row, "nested", None)
+
+    def recall(self, notes, at):
+        at.data = _Rewrite(self.options, at, self.from_code)
+        return at.data.recall(notes, at)
 
     def needs_source(self):
         return self.options.mode != "total" and not self.from_code
@@ -181,6 +202,22 @@ class _Rewrite:
         self.timed_nested = self.timed_nested or nested
         end = End(self.profiled, site.id, nested, f"end_{site.id}")
         return Start(end, f"start_{site.id}")
+
+    def recall(self, notes, at):
+        starts = {}
+        made = []
+        for name, label, number, nested in notes:
+            kind = _PROBES[name]
+            if number is not None:
+                if number not in starts:
+                    starts[number] = self._probes(at.sites[number], nested)
+                start = starts[number]
+                made.append(start if kind is Start else start.end if kind is End else AsyncEnd(start.end, label))
+            elif nested is not None:
+                made.append(kind(self.profiled, nested, label))
+            else:
+                made.append(kind(self.profiled, label))
+        return made
 
     def edits(self, code, at, nested):
         if nested and not self.timed_nested:

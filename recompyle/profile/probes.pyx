@@ -276,8 +276,8 @@ cdef class Row(Probe):
     cdef readonly Profiled owner  # keeps alive what the two pointers point to
     cdef const void *mark
     cdef rcp_clock_t *clock
-    cdef uint32_t site
-    cdef bint nested
+    cdef readonly uint32_t site
+    cdef readonly bint nested
 
     def __init__(self, Profiled owner, uint32_t site, bint nested, str label):
         self.owner = owner
@@ -367,7 +367,7 @@ cdef void open_elsewhere(Start self) noexcept:
 cdef class AsyncEnd(Probe):
     """Closes the row of an ``async for`` step that ended the loop or failed: ``probe[exception]``."""
 
-    cdef End end
+    cdef readonly End end
 
     def __init__(self, End end, str label):
         self.end = end
@@ -385,7 +385,7 @@ cdef class Mark(Probe):
     """Base of the probes that stand at a place of the function: ``~probe``."""
 
     cdef Profiled owner
-    cdef bint nested
+    cdef readonly bint nested
 
     def __init__(self, Profiled owner, bint nested, str label):
         self.owner = owner

@@ -1,9 +1,10 @@
 """What was proved once need not be proved again: results of the costly steps of a rewrite, kept on disk.
 
-Two things are kept for each source file. Which definition a running code object comes from, once it was shown to
-compile to it. And the code with placeholders, once it was shown to be the old code plus probes; what passes ask
-for is part of its key, and the probes themselves are linked in after it was loaded. So passes run each time and
-nothing about them is assumed, but nothing is compiled or compared.
+Three things are kept for each source file. Which definition a running code object comes from, once it was shown to
+compile to it. Of passes that can make their probes again the finished code, see `recompyle.rewrite.kept`. Of others
+the code with placeholders, once it was shown to be the old code plus probes; what passes ask for is part of its key,
+and the probes themselves are linked in after it was loaded. So these passes run each time and nothing about them is
+assumed, but nothing is compiled or compared.
 
 A file of the cache is named after everything that the results depend on: text and name of the source, CPython's
 bytecode, its options, this package's version and the very files that prove. A file that is not in order is ignored and
@@ -33,7 +34,7 @@ from typing import Any
 from recompyle._env import HAS_COLUMNS
 from recompyle._version import __version__
 
-__all__ = ["Record", "keeping", "key_of", "record_of"]
+__all__ = ["Record", "is_keeping", "keeping", "key_of", "record_of"]
 
 MARK = b"recompyle proofs 1\n"
 SUFFIX = ".proofs"
@@ -87,7 +88,7 @@ class Record:
 def keeping() -> Iterator[None]:
     """Let rewrites of this thread use the cache; what they add is written in the end."""
     folder = _folder()
-    if folder is None or getattr(_local, "records", None) is not None or not _is_private(folder):
+    if folder is None or is_keeping() or not _is_private(folder):
         yield
         return
     _local.records, _local.folder = {}, folder
@@ -104,35 +105,64 @@ def keeping() -> Iterator[None]:
                 _prune(folder)
 
 
-def record_of(source: Any) -> Record | None:
-    """What is known about a source file (`recompyle.rewrite.source.Source`); None if nothing is kept."""
-    records = getattr(_local, "records", None)
-    if records is None:
+def is_keeping() -> bool:
+    """Whether this thread keeps anything now."""
+    return getattr(_local, "records", None) is not None
+
+
+def record_of(file: str, lines: list[str]) -> Record | None:
+    """What is known about a source file; None if nothing is kept.
+
+    Parameters:
+        file: the name that its code objects carry.
+        lines: its lines, ends kept: the very list that the line cache gives, which is recognised at once.
+    """
+    if not is_keeping():
         return None
-    known = records.get(id(source))
-    if known is None:  # the source is kept with it, so that its address stays its own
-        known = records[id(source)] = source, Record(_local.folder / f"{_name(source)}{SUFFIX}")
+    key = file, id(lines)
+    known = _local.records.get(key)
+    if known is None:  # the lines are kept with it, so that their address stays their own
+        known = _local.records[key] = lines, Record(_local.folder / f"{_name(file, lines)}{SUFFIX}")
     return known[1]
 
 
 def key_of(code: CodeType, *more: Any) -> bytes | None:
     """A key for a code object and something besides; None if it cannot be written down."""
+    return _key_of((code, more)) or _key_of((_without_slices(code), more))
+
+
+def _key_of(parts: Any) -> bytes | None:
     try:
-        return _digest(marshal.dumps((code, more), _DETERMINISTIC))
-    except ValueError:  # from 3.14 slices may be constants, which that version of the format does not have
+        return _digest(marshal.dumps(parts, _DETERMINISTIC))
+    except ValueError:
         return None
 
 
-def _name(source: Any) -> str:
+_SLICE = compile("", "<slice>", "exec")  # what no source has among its constants
+
+
+def _without_slices(const: Any) -> Any:
+    """From 3.14 slices may be constants, which that version of the format does not have."""
+    if type(const) is CodeType:
+        return const.replace(co_consts=tuple(map(_without_slices, const.co_consts)))
+    if type(const) is tuple:
+        return tuple(map(_without_slices, const))
+    return _SLICE.replace(co_consts=(const.start, const.stop, const.step)) if type(const) is slice else const
+
+
+def _name(file: str, lines: list[str]) -> str:
     surroundings = MAGIC_NUMBER.hex(), sys.version, sys.flags.optimize, HAS_COLUMNS, __version__, _provers()
-    return _digest(repr((surroundings, source.file, source.text)).encode(errors="surrogatepass")).hex()
+    return _digest(repr((surroundings, file, "".join(lines))).encode(errors="surrogatepass")).hex()
 
 
 @functools.cache
 def _provers() -> tuple[tuple[str, int, int], ...]:
-    """Name, size and time of the files of the rewriter: within one version another build may prove something else."""
+    """Name, size and time of the files of the rewriter and of the passes whose code is kept whole.
+
+    Within one version another build may prove something else.
+    """
     package = Path(__file__).parents[1]
-    folders = (package, package / "rewrite", package / "inject")
+    folders = (package, *(package / name for name in ("rewrite", "inject", "profile", "wrap")))
     kinds = (".py", EXTENSION_SUFFIXES[0])
     files = [each for folder in folders for each in os.scandir(folder) if each.name.endswith(kinds)]
     return tuple(sorted((each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in files))

@@ -15,7 +15,7 @@ from typing import Any
 from recompyle import _env, inject
 from recompyle.errors import NotRewritable, PassError, SourceNotFound
 from recompyle.inject.refusals import refuse_function
-from recompyle.rewrite import cache, free, origin
+from recompyle.rewrite import cache, free, kept, origin
 from recompyle.rewrite.excerpt import excerpt
 from recompyle.rewrite.link import link
 from recompyle.rewrite.locate import match, relocate
@@ -132,25 +132,38 @@ def build(
         written = inject.write(code, edits)
         origin.remember(written, code)
         return Built(written, (), ())
-    wanted = prepare(function, code, passes)
+    check_function(function)
+    ordered = in_order(passes)
+    place = kept.place_of(function, code, ordered)
+    made = None if place is None else kept.take(place, function, code)
+    if made is None:
+        wanted = prepare(function, code, ordered)
+        if place is not None and wanted.context is not None and wanted.context.record is not place.record:
+            place = None  # the source had been changed, and was read again
+        made = _make(wanted, code, kept_whole=place is not None)
+        if place is not None:
+            kept.put(place, made)
+    for each, at in zip(made.passes, made.cursors, strict=True):
+        guard(each, None, at, each.end, at)
+    linked = inject.write(made.code, edits) if edits else made.code
+    if linked is not code:
+        origin.remember(linked, code)
+    return Built(linked, tuple(tuple(at.sites) for at in made.cursors), made.skipped)
+
+
+def _make(wanted: Prepared, code: CodeType, kept_whole: bool) -> kept.Made:
     if wanted.is_free or (wanted.plan and wanted.context is not None):
-        linked = _compile(wanted, code)
+        linked = _compile(wanted, code, kept_whole)
     else:
         linked = _edit_all(code, wanted, nested=False)
     if not wanted.is_free:
         _check_same_shape(code, linked)
-    for each, at in zip(wanted.passes, wanted.cursors, strict=True):
-        guard(each, None, at, each.end, at)
-    if edits:
-        linked = inject.write(linked, edits)
-    if linked is not code:
-        origin.remember(linked, code)
-    return Built(linked, tuple(tuple(at.sites) for at in wanted.cursors), tuple(wanted.plan.skipped))
+    return kept.Made(linked, wanted.passes, wanted.cursors, tuple(wanted.plan.skipped))
 
 
-def _compile(wanted: Prepared, code: CodeType) -> CodeType:
+def _compile(wanted: Prepared, code: CodeType, kept_whole: bool) -> CodeType:
     assert wanted.context is not None
-    record = None if wanted.is_free else wanted.context.record
+    record = None if wanted.is_free or kept_whole else wanted.context.record
     shape = None if record is None else wanted.plan.shape()
     key = None if shape is None else cache.key_of(code, shape)
     known = None if record is None or key is None else record.get(key)

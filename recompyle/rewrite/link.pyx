@@ -46,13 +46,23 @@ def relink(code, renew):
     Returns:
         A new code object; ``code`` itself if there is no probe in it.
     """
+    return exchange(code, lambda each: renew(each) if isinstance(each, Probe) else each)
+
+
+def exchange(code, change):
+    """Give code other constants.
+
+    Parameters:
+        code: a code object; it is not changed.
+        change: called with each constant, also of code inside, but with no code; returns what takes its place.
+
+    Returns:
+        A new code object; ``code`` itself if nothing in it has changed.
+    """
     cdef bint changed = False
     consts = []
     for const in code.co_consts:
-        if type(const) is _CodeType:
-            new = relink(const, renew)
-        else:
-            new = renew(const) if isinstance(const, Probe) else const
+        new = exchange(const, change) if type(const) is _CodeType else change(const)
         changed = changed or new is not const
         consts.append(new)
     return code.replace(co_consts=tuple(consts)) if changed else code

@@ -3,9 +3,10 @@
 import ast
 import builtins
 import re
+from functools import cached_property
 from types import CodeType
 
-__all__ = ["CallFilter", "dotted", "local_names", "matcher"]
+__all__ = ["CallFilter", "builtins_in", "dotted", "local_names", "matcher"]
 
 
 def dotted(node) -> str | None:
@@ -55,7 +56,12 @@ class CallFilter:
         self.exclude = matcher(exclude) if exclude is not None else None
         self.with_builtins = with_builtins
         self.words = words
-        self.hidden = at.globals.keys() | local_names(at.code)
+        self._globals, self._code = at.globals, at.code
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Names that mean no builtins in this function."""
+        return local_names(self._code) | self._globals.keys()
 
     def refusal(self, callee, name: str | None) -> str | None:
         """Why a call is not meant; None if it is. Names decide, so a callee without one is in no list."""
@@ -69,6 +75,11 @@ class CallFilter:
 
     def _is_builtin(self, node):
         return isinstance(node, ast.Name) and hasattr(builtins, node.id) and node.id not in self.hidden
+
+
+def builtins_in(module_globals) -> tuple[str, ...]:
+    """The builtins that a module hides with no name of its own."""
+    return tuple(sorted(vars(builtins).keys() - module_globals.keys()))
 
 
 def matcher(patterns):

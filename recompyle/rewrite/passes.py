@@ -8,6 +8,7 @@ added, and every position stays the source's.
 import ast
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 from recompyle._env import FSTRING_POSITIONS, INLINED_CALLS, INLINED_COMPREHENSIONS
 from recompyle.errors import PassError, RecompyleError
@@ -16,7 +17,8 @@ from recompyle.rewrite.probes import Clock, Coat, Counter
 from recompyle.rewrite.walk import Walk
 
 __all__ = [
-    "LEVELS", "Cursor", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "plan", "why_not", "why_not_callee",
+    "LEVELS", "Cursor", "Keepable", "Pass", "Plan", "Renewable", "Site", "Skipped", "guard", "is_foreign",
+    "parts_of_site", "plan", "why_not", "why_not_callee",
 ]
 
 LEVELS = ("probe", "value", "free")  # see `Pass.level`
@@ -54,6 +56,9 @@ class Site:
     end_column: int
     source: str
     name: str | None
+
+
+parts_of_site = attrgetter(*Site.__slots__)  # what another one is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,36 @@ class Renewable(Pass):
 
     def renew(self, probe):
         """The probe of this pass that stands where ``probe``, one of another pass of this type, stands."""
+        raise NotImplementedError
+
+
+class Keepable(Pass):
+    """A pass of this package whose finished code is kept on disk; see `recompyle.rewrite.kept`.
+
+    What it asks for must follow from the function's code, its source and what `decides` tells.
+    """
+
+    def decides(self, module_globals):
+        """What else decides what the pass asks for in a function of a module; something that can be marshalled."""
+        raise NotImplementedError
+
+    def note(self, thing, at):
+        """What `recall` makes an object in the code from: something that can be marshalled.
+
+        None if the object is not one that this pass has put there.
+        """
+        raise NotImplementedError
+
+    def recall(self, notes, at):
+        """Make the objects of some notes again, in place of all visits.
+
+        Parameters:
+            notes: what `note` gave.
+            at: a cursor that has the sites of that rewrite, and no tree.
+
+        Returns:
+            The objects, in the order of the notes.
+        """
         raise NotImplementedError
 
 
@@ -910,7 +945,7 @@ def _parts_of(node):
     return {name: list(part) if type(part) is list else part for name, part in vars(node).items()}
 
 
-def _is_foreign(each):
+def is_foreign(each):
     """Whether a pass is somebody else's: those of the package are known to leave the tree alone."""
     return not type(each).__module__.startswith("recompyle.")
 
@@ -934,7 +969,7 @@ def plan(context, function, code, passes):
     result = Plan()
     walk = Walk(None if context is None else context.definition.node)
     order, result.parents = walk.order, walk.parents
-    watched = [context.definition.node, *(node for node, _ in order)] if any(map(_is_foreign, passes)) and order else []
+    watched = [context.definition.node, *(node for node, _ in order)] if any(map(is_foreign, passes)) and order else []
     frozen = _Frozen(watched)
     cursors = []
     for each in passes:
@@ -943,7 +978,7 @@ def plan(context, function, code, passes):
         try:
             _show(each, at, order)
         finally:
-            changed = frozen.mend() if _is_foreign(each) else None
+            changed = frozen.mend() if is_foreign(each) else None
         if changed is not None:
             raise PassError(
                 f"pass {each.name!r} in {at.function}: it changed the shared tree; at.replace and ast.NodeTransformer "

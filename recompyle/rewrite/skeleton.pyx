@@ -102,7 +102,7 @@ def locate(code, module_globals):
         SourceMismatch: no definition in the source, or more than one, compiles to this very code.
     """
     source = find(code, module_globals)
-    record = cache.record_of(source)
+    record = cache.record_of(source.file, source.lines)
     key = None if record is None else cache.key_of(code)
     known = None if key is None else record.get(key)
     candidates = source.definitions.get((code.co_name, code.co_firstlineno), ())

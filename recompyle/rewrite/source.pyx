@@ -187,7 +187,7 @@ def find(code, module_globals, refresh=False):
         SourceNotFound: no text (generated code, compiled module, ``.pyc`` only), or it does not parse.
     """
     file = code.co_filename
-    lines = _lines_of(file, module_globals, refresh)
+    lines = lines_of(code, module_globals, refresh)
     if not lines:
         raise SourceNotFound(
             f"no source for {code.co_qualname}: nothing can be read for {file!r}"
@@ -212,11 +212,12 @@ def find(code, module_globals, refresh=False):
     return source
 
 
-cdef _lines_of(file, module_globals, refresh):
-    name = file
-    if file.startswith("<frozen "):
+def lines_of(code, module_globals, refresh=False):
+    """The lines of the file that a code object comes from, ends kept; parameters as for `find`. There may be none."""
+    name = code.co_filename
+    if name.startswith("<frozen "):
         # Frozen standard-library modules know their file; the code objects do not.
-        name = module_globals.get("__file__") or file
+        name = module_globals.get("__file__") or name
     if refresh:
         linecache.checkcache(name)
     return linecache.getlines(name, module_globals)

@@ -2,10 +2,9 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
-from recompyle.rewrite.passes import Site
+from recompyle.rewrite.passes import Site, parts_of_site
 
 __all__ = ["CallExtras"]
 
@@ -33,7 +32,7 @@ class CallExtras(Site, Mapping[str, Any]):
             text: the exact text of the call.
             wrapper: the wrapper, for those who look for its frames.
         """
-        made = cls(*(getattr(site, field.name) for field in fields(site)))
+        made = cls(*parts_of_site(site))
         object.__setattr__(made, "_formatted", None)
         object.__setattr__(made, "_text", text)
         object.__setattr__(made, "_wrapper", wrapper)
@@ -57,7 +56,7 @@ class CallExtras(Site, Mapping[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the wrapper, which cannot always be sent.
-        return _arrived, (Site(*(getattr(self, field.name) for field in fields(self))), self._text)
+        return _arrived, (Site(*parts_of_site(self)), self._text)
 
 
 def _arrived(site: Site, text: str) -> CallExtras:

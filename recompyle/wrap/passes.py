@@ -5,8 +5,8 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from recompyle import inject
-from recompyle.rewrite.names import CallFilter, dotted
-from recompyle.rewrite.passes import Pass, is_super
+from recompyle.rewrite.names import CallFilter, builtins_in, dotted
+from recompyle.rewrite.passes import Keepable, is_super
 from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 from recompyle.wrap.tracebacks import SUSPENDED, CleanProbe, Tidy, functions_behind
@@ -27,7 +27,7 @@ LOOK_AT_CALLER = frozenset(
 DIRECT: tuple[type, ...] = (FunctionType, MethodType)
 
 
-class WrapCalls(Pass):
+class WrapCalls(Keepable):
     """Lets every call in a function go through a wrapper.
 
     For `recompyle.apply`; as a decorator use `recompyle.rewrite_wrap_calls`.
@@ -66,6 +66,8 @@ class WrapCalls(Pass):
         # Frames that begin only when the result is awaited or iterated over, when the call itself is long done.
         self._late = any(each.__code__.co_flags & SUSPENDED for each in functions)
 
+        self._direct = self._tidy is None and type(wrapper) in DIRECT  # without a probe nobody tidies up
+
     def key(self):
         return id(self.wrapper), self.ignore_builtins, self.blacklist, self.whitelist, self._tidy is not None
 
@@ -83,8 +85,7 @@ class WrapCalls(Pass):
         site = at.site(node, "call", name)
         extras = CallExtras.of(site, at.text(node), self.wrapper)
         label = f"call_{site.id}"
-        direct = self._tidy is None and type(self.wrapper) in DIRECT  # without a probe nobody tidies up
-        instead = (self.wrapper, extras) if direct else None
+        instead = (self.wrapper, extras) if self._direct else None
         at.callee(node, CallProbe(self.wrapper, extras, self._tidy, label), label, instead)
 
     def edits(self, code, at, nested):
@@ -96,6 +97,39 @@ class WrapCalls(Pass):
             inject.Edit("handler", clean, "value"),
             inject.Edit("leaving" if leaving else "unwind", clean, "value"),
         )
+
+
+    def decides(self, module_globals):
+        lists = sorted(self.blacklist), sorted(self.whitelist)
+        hidden = builtins_in(module_globals) if self.ignore_builtins else None
+        return *lists, hidden, self._direct, self._late
+
+    def note(self, thing, at):
+        if thing is self.wrapper:
+            return ("wrapper",)
+        if type(thing) is CleanProbe and self._late and thing.functions is self._tidy.functions:
+            return ("clean",)
+        extras = thing.extras if type(thing) is CallProbe else thing
+        if type(extras) is CallExtras and extras._wrapper is self.wrapper:
+            return "extras" if extras is thing else "probe", extras.id, extras._text
+        return None
+
+    def recall(self, notes, at):
+        made = []
+        extras = {}
+        for kind, *place in notes:
+            if kind == "wrapper":
+                made.append(self.wrapper)
+            elif kind == "clean":
+                made.append(CleanProbe(self._tidy.functions, "clean"))
+            else:
+                number, text = place
+                if number not in extras:
+                    extras[number] = CallExtras.of(at.sites[number], text, self.wrapper)
+                of_site = extras[number]
+                probe = CallProbe(self.wrapper, of_site, self._tidy, f"call_{number}")
+                made.append(of_site if kind == "extras" else probe)
+        return made
 
 
 def _names(option: str, given: Collection[str] | None) -> frozenset[str]:

@@ -143,7 +143,7 @@ cdef class CleanProbe(Probe):
         label: shown where code is shown.
     """
 
-    cdef tuple functions
+    cdef readonly tuple functions
 
     def __init__(self, tuple functions, str label):
         self.functions = functions

@@ -265,7 +265,7 @@ def test_old_files_go_when_there_is_too_much(folder, monkeypatch):
 
 def test_other_threads_are_not_concerned(folder):
     with cache.keeping(), concurrent.futures.ThreadPoolExecutor() as pool:
-        assert pool.submit(cache.record_of, None).result() is None
+        assert pool.submit(cache.record_of, "file", ["pass"]).result() is None
 
 
 CHILD = """
