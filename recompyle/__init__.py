@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         wrap_calls,
     )
 else:
-    __getattr__ = later(
+    __getattr__, __dir__ = later(
         __name__,
         {
             "profile": ("ProfileCalls", "SlowCall", "flat_profile", "shallow_call_profiler"),
@@ -104,7 +104,3 @@ __all__ = [
     "tracefunc",
     "wrap_calls",
 ]
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

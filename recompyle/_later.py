@@ -1,5 +1,6 @@
 """Names of a package that are imported when they are first wanted: a program need not wait for what it does not use."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 __all__ = ["later"]
 
 
-def later(package: str, names: Mapping[str, Iterable[str]]) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a package.
+def later(
+    package: str, names: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make the ``__getattr__`` and the ``__dir__`` of a package.
 
     Parameters:
         package: its name.
@@ -26,4 +29,4 @@ def later(package: str, names: Mapping[str, Iterable[str]]) -> Callable[[str], A
         setattr(module, name, value)
         return value
 
-    return get
+    return get, lambda: sorted({*vars(sys.modules[package]), *homes})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recompyle.live.attaching import attach
     from recompyle.live.client import Client, connect
 else:  # what reaches other processes is imported when it is wanted
-    __getattr__ = later(
+    __getattr__, __dir__ = later(
         __name__, {"agent": ("Agent", "listen"), "client": ("Client", "connect"), "attaching": ("attach",)}
     )
 

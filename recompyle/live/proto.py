@@ -112,7 +112,7 @@ class Part(list[T]):
 
     Parameters:
         items: all of them.
-        make: makes what goes into the message of some of them; it may be asked more than once for one.
+        make: makes what goes into the message of some of them, as many; it may be asked more than once for one.
         limit: how many are wanted at most.
 
     Attributes:

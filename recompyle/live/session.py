@@ -215,11 +215,13 @@ class Session:
             for line, row in zip(self._all, rows, strict=True):
                 line.take(row, before, now)
             return False
-        known = {line.path: line for line in self._all}
+        known: dict[str, list[Line]] = {}  # several may have one path, as after a reload
+        for line in self._all:
+            known.setdefault(line.path, []).append(line)
         self._all = []
         for row in rows:
-            if row["path"] in known:
-                line = known.pop(row["path"])
+            if known.get(row["path"]):
+                line = known[row["path"]].pop(0)
                 line.take(row, before, now)
             else:
                 line = Line(row, now, self._ns_per_hit)

@@ -137,7 +137,13 @@ class Local:
     def row(self, each: Listed | Record) -> Row:
         """The row of something found."""
         registry = state.registry
-        return registry.row(each) if isinstance(each, Record) else _row_of(each, registry.calls_of(each.path))
+        record, function = (each, None) if isinstance(each, Record) else (None, each.ref())
+        if function is not None:
+            record = registry.of(function)  # somebody may have asked for it meanwhile
+        if record is not None:
+            return registry.row(record)
+        assert isinstance(each, Listed)
+        return _row_of(each, registry.calls_of(each.path))
 
     def _scan(self) -> None:
         self._modules = len(sys.modules)
@@ -151,7 +157,7 @@ class Local:
         paths: set[str] = set()
         found: list[Listed | Record] = []
         slices = Slices()
-        for each in self._listed:
+        for each in list(self._listed):  # another thread may scan anew
             slices.next()
             function = each.ref()
             if function is None:

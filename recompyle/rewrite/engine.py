@@ -142,7 +142,7 @@ def build(
             place = None  # the source had been changed, and was read again
         made = _make(wanted, code, kept_whole=place is not None)
         if place is not None:
-            kept.put(place, made)
+            kept.put(place, function, made)
     for each, at in zip(made.passes, made.cursors, strict=True):
         guard(each, None, at, each.end, at)
     linked = inject.write(made.code, edits) if edits else made.code

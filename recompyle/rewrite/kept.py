@@ -15,6 +15,7 @@ from types import CodeType, EllipsisType, FunctionType, NoneType
 from typing import Any, NamedTuple
 
 from recompyle import _env
+from recompyle.inject.usable import unusable
 from recompyle.rewrite import cache
 from recompyle.rewrite.link import exchange
 from recompyle.rewrite.passes import Cursor, Keepable, Pass, Plan, Site, Skipped, guard, is_foreign, parts_of_site
@@ -44,11 +45,18 @@ class Made:
 
 
 class Place(NamedTuple):
-    """Where one rewrite is kept, and the passes in force, in order."""
+    """Where one rewrite is kept.
+
+    Attributes:
+        record, key: the place.
+        passes: those in force, in order.
+        decisive: what decides what they ask for, besides code and source.
+    """
 
     record: cache.Record
     key: bytes
     passes: list[Keepable]
+    decisive: list[Any]
 
 
 def place_of(function: FunctionType, code: CodeType, passes: Sequence[Pass]) -> Place | None:
@@ -59,20 +67,26 @@ def place_of(function: FunctionType, code: CodeType, passes: Sequence[Pass]) -> 
         code: its original code object.
         passes: the passes in force, in order.
     """
-    if not passes or not cache.is_keeping() or _env.REPLACE_LOSES_FLAGS:
+    if not passes or not cache.is_keeping() or _env.REPLACE_LOSES_FLAGS or unusable() is not None:
         return None
     able = [each for each in passes if isinstance(each, Keepable) and not is_foreign(each)]
     if len(able) < len(passes):
         return None
-    decisive = [(type(each).__name__, each.decides(function.__globals__)) for each in able]
+    decisive = _decisive(able, function)
     lines = lines_of(code, function.__globals__)
     record = cache.record_of(code.co_filename, lines) if lines else None
     key = None if record is None else cache.key_of(code, decisive)
-    return None if record is None or key is None else Place(record, key, able)
+    return None if record is None or key is None else Place(record, key, able, decisive)
 
 
-def put(place: Place, made: Made) -> None:
-    """Keep a rewrite, if its passes can make all objects in its code again."""
+def _decisive(passes: list[Keepable], function: FunctionType) -> list[Any]:
+    return [(type(each).__name__, each.nested_functions, each.decides(function.__globals__)) for each in passes]
+
+
+def put(place: Place, function: FunctionType, made: Made) -> None:
+    """Keep a rewrite of a function, if its passes can make all objects in its code again."""
+    if _decisive(place.passes, function) != place.decisive:  # another thread has changed it meanwhile
+        return
     writing = _Writing(list(zip(place.passes, made.cursors, strict=True)))
     code = exchange(made.code, writing.numbered)
     if not writing.complete:

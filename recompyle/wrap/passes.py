@@ -65,7 +65,6 @@ class WrapCalls(Keepable):
         self._tidy = Tidy(functions) if functions else None
         # Frames that begin only when the result is awaited or iterated over, when the call itself is long done.
         self._late = any(each.__code__.co_flags & SUSPENDED for each in functions)
-
         self._direct = self._tidy is None and type(wrapper) in DIRECT  # without a probe nobody tidies up
 
     def key(self):
@@ -97,7 +96,6 @@ class WrapCalls(Keepable):
             inject.Edit("handler", clean, "value"),
             inject.Edit("leaving" if leaving else "unwind", clean, "value"),
         )
-
 
     def decides(self, module_globals):
         lists = sorted(self.blacklist), sorted(self.whitelist)

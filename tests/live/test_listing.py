@@ -8,6 +8,7 @@ import types
 
 from recompyle import live
 from recompyle.live.listing import listed
+from recompyle.live.source import Local
 from recompyle.patch import slices
 
 
@@ -58,6 +59,33 @@ def test_looking_at_functions_makes_them_no_larger(make):
     live.resolve(f"{module.__name__}:g")
     assert [len(gc.get_referents(function)) for function in functions] == sizes, "no __dict__ was made"
     assert functions[0].__dict__ == {} and len(gc.get_referents(functions[0])) > sizes[0]
+
+
+def test_a_row_is_that_of_the_moment(make):
+    module = make("def f(): pass")
+    local = Local()
+    (found,) = local.found(f"{module.__name__}:*")
+    with live.instrument(f"{module.__name__}:f"):
+        module.f()
+        row = local.row(found)
+    assert (row["state"], row["hits"]) == ("on", 1)
+
+
+def test_rows_are_whole_while_another_thread_looks_anew(make, monkeypatch):
+    module = make("def f(): pass\ndef g(): pass")
+    local = Local()
+    local.rows()
+    looks = []
+
+    def other_thread():
+        if not looks:
+            looks.append(1)
+            local.rows()
+
+    monkeypatch.setattr(slices, "SLICE", -1.0)
+    monkeypatch.setattr(slices, "give_way", other_thread)
+    paths = [row["path"] for row in local.poll()]
+    assert looks and {f"{module.__name__}:f", f"{module.__name__}:g"} <= set(paths)
 
 
 def test_own_code_only_unless_all_is_wanted(make):

@@ -92,8 +92,7 @@ def test_code_from_the_cache_is_the_code_that_was_proved(name, make_pass, folder
     count = len(proved)
     assert count
     second = rewritten(functions, make_pass)
-    unkept = [each for each in proved[count:] if sys.version_info < (3, 14)]
-    assert unkept == []
+    assert proved[count:] == []
     for one, other in zip(first, second, strict=True):
         assert difference(unlinked(one.code), unlinked(other.code)) is None
         assert one.code.co_filename == other.code.co_filename

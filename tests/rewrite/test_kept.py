@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -228,6 +229,40 @@ def test_names_of_the_module_that_hide_builtins_decide(make, folder, prepared):
     hiding = types.FunctionType(function.__code__, {**function.__globals__, "len": len, "sum": sum})
     sites = [[len(each.sites[0]) for each in rewritten([function, hiding], make())] for _ in range(2)]
     assert sites[0] == sites[1] and sites[0][0] < sites[0][1]
+    assert len(prepared) == 2
+
+
+def test_whether_inner_functions_are_visited_decides(folder, prepared):
+    counts = []
+    for nested in (True, False, True):
+        each = WrapCalls(wrapper)
+        each.nested_functions = nested
+        counts.append(len(rewritten([functools.singledispatch], each)[0].sites[0]))
+    assert counts[0] == counts[2] > counts[1] and len(prepared) == 2
+
+
+def test_a_writer_that_is_switched_off_refuses_what_was_kept(folder, monkeypatch):
+    rewritten([textwrap.indent], PASSES["pairs"]())
+    monkeypatch.setenv("RECOMPYLE_INJECT", "0")
+    with pytest.raises(recompyle.NotRewritable, match="switched off"):
+        rewritten([textwrap.indent], PASSES["pairs"]())
+
+
+def test_code_is_not_kept_if_what_decides_has_changed_meanwhile(folder, prepared):
+    names = dict(textwrap.TextWrapper._wrap_chunks.__globals__)
+    function = types.FunctionType(textwrap.TextWrapper._wrap_chunks.__code__, names)
+    make = lambda: WrapCalls(wrapper, ignore_builtins=True)  # noqa: E731
+    first = make()
+    visit = first.visit_Call
+
+    def hiding(node, at):
+        names["len"] = len
+        visit(node, at)
+
+    first.visit_Call = hiding
+    rewritten([function], first)
+    del names["len"]
+    rewritten([function], make())
     assert len(prepared) == 2
 
 

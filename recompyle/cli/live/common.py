@@ -179,7 +179,7 @@ def load_screen(options: argparse.Namespace) -> None:
     """Begin to import what `screen` gives, in a thread of its own: it takes long."""
 
     def load() -> None:
-        with suppress(ImportError):  # `screen` will say so
+        with suppress(Exception):  # `screen` will raise it again
             importlib.import_module("recompyle.live.tui")
 
     if _may_draw(options):

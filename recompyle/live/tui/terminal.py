@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import termios
@@ -22,9 +21,10 @@ class OnStandardError(LinuxDriver):
 
     def _get_terminal_size(self) -> tuple[int, int]:
         try:
-            return shutil.get_terminal_size(os.get_terminal_size(self._file.fileno()))
-        except OSError:  # it has been closed meanwhile
-            return super()._get_terminal_size()
+            width, height = os.get_terminal_size(self._file.fileno())
+        except (OSError, ValueError):  # it has been closed meanwhile
+            width = height = 0
+        return (width, height) if width and height else super()._get_terminal_size()  # some know no size
 
 
 class Lasting:

@@ -194,6 +194,11 @@ def test_the_size_is_that_of_the_terminal_wherever_the_output_goes():
         terminal.wait_for(b"Service.f050", b"Last hit")
 
 
+def test_a_terminal_that_knows_no_size():
+    with Watched(size=(0, 0)) as terminal:
+        terminal.wait_for(b"Service.f001")
+
+
 def test_bytes_of_a_frame():
     # 4 frames a second and 6 kB a second at 80x24, all visible rows changing
     with Watched(change="for each in program.held.values(): each['calls'] = program.polls") as terminal:
