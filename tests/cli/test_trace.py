@@ -1,5 +1,6 @@
 """``python -m recompyle trace``."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -65,7 +66,7 @@ import time
 def wait():
     print("waiting", flush=True)
     while True:
-        time.sleep(60)
+        time.sleep(5)
 
 wait()
 """
@@ -77,9 +78,15 @@ def test_ctrl_c_ends_the_script_and_the_trace_is_printed(tmp_path):
     script.write_text(WAITING)
     command = [sys.executable, "-P", "-m", "recompyle", "trace", str(script), "--func", "wait"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout.readline() == "waiting\n"
-        running.send_signal(signal.SIGINT)
-        printed, errors = running.communicate(timeout=60)
+        try:
+            assert running.stdout.readline() == "waiting\n"
+            printed = None
+            while printed is None:
+                running.send_signal(signal.SIGINT)  # one that comes right before the sleep waits until that has ended
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    printed, errors = running.communicate(timeout=20)
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert errors.endswith("KeyboardInterrupt\n") and "recompyle" not in errors
     assert "wait (" in printed and "call 1 of 1" in printed
