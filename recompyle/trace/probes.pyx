@@ -25,7 +25,7 @@ cdef extern from "variables.h":
     ctypedef struct PyFrameObject:
         pass
     const void *recompyle_behind(PyFrameObject *frame) noexcept
-    PyObject *recompyle_variable(PyFrameObject *frame, PyObject *name) noexcept
+    PyObject *recompyle_variable(PyFrameObject *frame, PyObject *name) except? NULL
     bint recompyle_borrows(PyFrameObject *frame, PyObject *name) noexcept
 
 cdef extern from "Python.h":
@@ -365,6 +365,10 @@ cdef void _pass_on(error) noexcept:
     try:
         if get_ident() != main_thread().ident:
             return
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.endswith("recompyle/trace/probes.pyx"):
+            trace = trace.tb_next
+        error.__traceback__ = trace
     except BaseException:
         return
     Py_INCREF_(<PyObject *>error)
@@ -393,7 +397,11 @@ cdef value_of(str name, const void *last):
     cdef PyObject *found = NULL
     Py_INCREF_(<PyObject *>frame)
     while frame != NULL:
-        found = recompyle_variable(frame, <PyObject *>name)
+        try:
+            found = recompyle_variable(frame, <PyObject *>name)
+        except BaseException:
+            Py_DECREF_(<PyObject *>frame)
+            raise
         if found != NULL or (recompyle_behind(frame) == last and not recompyle_borrows(frame, <PyObject *>name)):
             back = NULL
         else:

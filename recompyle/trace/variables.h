@@ -54,19 +54,21 @@ static inline PyObject *recompyle_fast_variable(PyFrameObject *object, PyObject 
 static inline PyObject *recompyle_fast_variable(PyFrameObject *object, PyObject *name)
 {
     PyObject *value = PyFrame_GetVar(object, name);
-    if (value == NULL)
+    /* To say that there is none it makes a text, and to make one looks for signals: a handler may raise in there. */
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_NameError))
         PyErr_Clear();
     return value;
 }
 
 #endif
 
-/* The value of a local variable or cell, a new reference; NULL, with no exception set, if it has none. */
+/* The value of a local variable or cell, a new reference. NULL if it has none; with an exception if a handler of
+   signals raised one meanwhile. */
 static inline PyObject *recompyle_variable(PyFrameObject *object, PyObject *name)
 {
     PyObject *value = recompyle_fast_variable(object, name), *names;
     PyCodeObject *code;
-    if (value != NULL)
+    if (value != NULL || PyErr_Occurred())
         return value;
     code = PyFrame_GetCode(object);
     if (!(code->co_flags & CO_OPTIMIZED) && (names = PyFrame_GetLocals(object)) != NULL) { /* the body of a class */
@@ -74,7 +76,8 @@ static inline PyObject *recompyle_variable(PyFrameObject *object, PyObject *name
         Py_DECREF(names);
     }
     Py_DECREF(code);
-    PyErr_Clear();
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_Exception))
+        PyErr_Clear();
     return value;
 }
 

@@ -93,6 +93,30 @@ def test_ctrl_c_ends_the_script_and_the_trace_is_printed(tmp_path):
     assert '1      print("waiting", flush=True)' in printed  # where it was interrupted behind that is chance
 
 
+INTERRUPTED = """\
+import collections, ctypes, time
+
+def interrupted():
+    found = collections.defaultdict(ctypes.PyDLL(None).PyErr_SetInterrupt)
+    found[0]  # no handler runs at once: first the names of this statement are read, and shown
+    print(found)
+    for _ in range(3):
+        time.sleep(0.01)
+
+interrupted()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ctypes finds the interpreter's functions elsewhere")
+def test_an_interrupt_while_values_are_read_is_not_lost(tmp_path):
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    command = [sys.executable, "-P", "-m", "recompyle", "trace", str(script), "--func", "interrupted"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130
+    assert done.stderr.endswith("KeyboardInterrupt\n") and "recompyle" not in done.stderr
+
+
 def test_a_function_of_a_module(tmp_path):
     done = run(tmp_path, "1", "--func", "posixpath:splitext", "--json")
     assert done.returncode == 0
