@@ -24,9 +24,8 @@ def later(
             return import_module(f"{package}.{name}")
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = import_module(package)
         value = getattr(import_module(f"{package}.{homes[name]}"), name)
-        setattr(module, name, value)
+        setattr(sys.modules[package], name, value)
         return value
 
     return get, lambda: sorted({*vars(sys.modules[package]), *homes})

@@ -8,7 +8,7 @@ import site
 import sys
 import sysconfig
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
@@ -21,7 +21,7 @@ from recompyle.patch.resolve import module_dict
 from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
-__all__ = ["Listed", "listed"]
+__all__ = ["Listed", "listed", "matches"]
 
 
 class Listed(NamedTuple):
@@ -83,6 +83,11 @@ def _modules(everything: bool, slices: Slices) -> Iterator[ModuleType]:
             yield module
 
 
+def matches(pattern: str, path: str, aliases: Iterable[str]) -> bool:
+    """Whether a function has a path that is as a pattern says; see `fnmatch`."""
+    return pattern == "*" or any(fnmatchcase(each, pattern) for each in (path, *aliases))
+
+
 def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
     """The functions of the program, in the order in which their modules were imported.
 
@@ -99,7 +104,7 @@ def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
         for group in places.values():
             slices.next()
             each = _listed(group)
-            if pattern == "*" or any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases)):
+            if matches(pattern, each.path, each.aliases):
                 found.append(each)
     return found
 

@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from fnmatch import fnmatchcase
 from typing import Any
 
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live.client import Client, Page, details_of, pairs, restored_row, rows_of, then
+from recompyle.live.listing import matches
 from recompyle.live.proto import BadMessage, Message, check_row, field, strings
 from recompyle.live.record import Row
 from recompyle.live.session import Session
@@ -83,7 +83,7 @@ class Remote:
         began = time.monotonic()
         self._replace(self.client.list(**self._asked))
         self._plan(began)
-        return [row for row in self.poll() if matches(row, pattern)]
+        return [row for row in self.poll() if matches(pattern, row["path"], row["aliases"])]
 
     def poll(self) -> list[Row]:
         """See `Source.poll`."""
@@ -167,7 +167,7 @@ class Remote:
     def _is_shown(self, row: Row) -> bool:
         if self._paths is not None:
             return row["path"] in self._paths
-        return matches(row, self._asked["pattern"]) or row["path"] in self._rows
+        return matches(self._asked["pattern"], row["path"], row["aliases"]) or row["path"] in self._rows
 
     # -- events, in the thread that reads
 
@@ -224,8 +224,3 @@ class Remote:
 
     def close(self, keep: bool = False) -> None:
         self.client.close(keep)
-
-
-def matches(row: Row, pattern: str) -> bool:
-    """Whether one of a row's paths does."""
-    return any(fnmatchcase(path, pattern) for path in (row["path"], *row["aliases"]))

@@ -6,13 +6,12 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from fnmatch import fnmatchcase
 from typing import Any, Protocol, TypedDict
 
 from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject.listing import listing
 from recompyle.live import cost, state
-from recompyle.live.listing import Listed, listed
+from recompyle.live.listing import Listed, listed, matches
 from recompyle.live.record import Record, Row
 from recompyle.live.resolve import Target, resolve
 from recompyle.patch.registry import Patch, put_on
@@ -137,13 +136,11 @@ class Local:
     def row(self, each: Listed | Record) -> Row:
         """The row of something found."""
         registry = state.registry
-        record, function = (each, None) if isinstance(each, Record) else (None, each.ref())
-        if function is not None:
-            record = registry.of(function)  # somebody may have asked for it meanwhile
-        if record is not None:
-            return registry.row(record)
-        assert isinstance(each, Listed)
-        return _row_of(each, registry.calls_of(each.path))
+        if isinstance(each, Record):
+            return registry.row(each)
+        function = each.ref()
+        record = None if function is None else registry.of(function)  # somebody may have asked for it meanwhile
+        return _row_of(each, registry.calls_of(each.path)) if record is None else registry.row(record)
 
     def _scan(self) -> None:
         self._modules = len(sys.modules)
@@ -165,12 +162,12 @@ class Local:
             record = registry.of(function)
             shown.add(id(record))
             paths.add(each.path)
-            if _matches(each, pattern):
+            if matches(pattern, each.path, each.aliases):
                 found.append(each if record is None else record)
         # What lies outside of the list: functions of the standard library; one whose name means another one by now.
         for record in registry.records():
             is_past = record.state == "off" and (record.hits is None or record.path in paths)
-            if id(record) not in shown and not is_past and _matches(record, pattern):
+            if id(record) not in shown and not is_past and matches(pattern, record.path, record.aliases):
                 found.append(record)
         return found
 
@@ -208,10 +205,6 @@ class Local:
     def close(self, keep: bool = False) -> None:
         if not keep:
             self.restore_all().result()
-
-
-def _matches(each: Listed | Record, pattern: str) -> bool:
-    return pattern == "*" or any(fnmatchcase(path, pattern) for path in (each.path, *each.aliases))
 
 
 def details_of(path: str) -> Details:
