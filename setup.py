@@ -45,6 +45,7 @@ MODULES = {
     "recompyle.inject.probes": [],
     "recompyle.patch.swap": [],
     "recompyle.patch.quiet": [],
+    "recompyle.patch.turns": [],
     "recompyle.wrap.probes": [],
     "recompyle.wrap.tracebacks": [],
     "recompyle.trace.probes": [],

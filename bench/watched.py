@@ -7,6 +7,7 @@ It writes one line of JSON when it listens, and one as answer to each line that 
     cpu         the processor time that it has used, in ns
     loop        a thread loops from now on
     gaps        the longest gap of that thread in ns, which ends
+    aside       the same without gaps in which the garbage collector ran
 """
 
 import json
@@ -33,9 +34,9 @@ def define(count: int) -> list[str]:
     return paths
 
 
-def longest_gap(loop: Loop, start: int) -> int:
-    """The longest gap since a time, in ns. Ends the loop."""
-    gaps = loop.within(start, time.perf_counter_ns())
+def longest_gap(loop: Loop, start: int, collector: bool) -> int:
+    """The longest gap since a time, in ns; with those of the garbage collector or without. Ends the loop."""
+    gaps = loop.within(start, time.perf_counter_ns(), collector)
     loop.end()
     return max(gaps, default=0)
 
@@ -63,9 +64,9 @@ def main() -> None:
                 answer = time.process_time_ns()
             case "loop":
                 loop, start = Loop(), time.perf_counter_ns()
-            case "gaps":
+            case "gaps" | "aside" as word:
                 assert loop is not None
-                answer = longest_gap(loop, start)
+                answer = longest_gap(loop, start, word == "gaps")
         print(answer, flush=True)
 
 

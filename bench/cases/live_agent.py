@@ -16,10 +16,11 @@ TOOLS = ("recompyle",)
 MEMORY, WAKES = "the agent's memory", "it wakes without a client, in 2 s"
 PAGE, STATS = "a look at 500 counters, for the program", "the same asked for by stats"
 LIST, BUSY, IDLE = "list of 10,000 functions", "meanwhile, longest gap of a busy thread", "and without it"
+ASIDE = "longest gap, collector aside"
 SESSIONS, LEFT = "1,000 sessions, memory", "1,000 sessions, descriptors and threads"
 UNIT = {
-    MEMORY: "bytes", WAKES: "times", PAGE: "us", STATS: "us", LIST: "ms", BUSY: "ms", IDLE: "ms", SESSIONS: "bytes",
-    LEFT: "more",
+    MEMORY: "bytes", WAKES: "times", PAGE: "us", STATS: "us", LIST: "ms", BUSY: "ms", ASIDE: "ms", IDLE: "ms",
+    SESSIONS: "bytes", LEFT: "more",
 }  # fmt: skip
 QUESTIONS = tuple(UNIT)
 LAUNCHES, ROUNDS = 3, 3
@@ -140,13 +141,13 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
 
     def longest_gap() -> dict[str, float]:
         program.told("loop")
-        if question == BUSY:
-            listed()
-        else:
+        if question == IDLE:
             time.sleep(spent / 1e3)
-        return {"value": program.told("gaps") / 1e6}
+        else:
+            listed()
+        return {"value": program.told("aside" if question == ASIDE else "gaps") / 1e6}
 
-    return longest_gap if question in (BUSY, IDLE) else lambda: {"value": listed()}
+    return longest_gap if question in (BUSY, ASIDE, IDLE) else lambda: {"value": listed()}
 
 
 def open_and_close(connect: Callable, count: int) -> None:

@@ -1,6 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType
-from typing import Any
+from typing import Any, Protocol
 
 from recompyle._c.probe import Probe
 
@@ -33,5 +33,12 @@ class Events:
     @property
     def probes(self) -> dict[int, Hits | Guard]: ...
 
+class _Counted(Protocol):
+    @property
+    def path(self) -> str: ...
+    @property
+    def hits(self) -> Hits | None: ...
+
+def counts_text(records: Iterable[_Counted]) -> str: ...
 def page() -> tuple[int, int, int]: ...
 def note_start(start: int) -> None: ...

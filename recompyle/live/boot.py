@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from recompyle.errors import RecompyleError
+from recompyle.patch.turns import ROUNDING, TURN
 
 __all__ = ["ANSWER", "begin", "script"]
 
@@ -18,6 +19,10 @@ def _recompyle_start(path, folder, options):
     added = path not in sys.path
     if added:
         sys.path.append(path)
+    # Beside a thread that computes this would wait for its turn each time it has read a file.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, {turn}))
+    short = sys.getswitchinterval()
     try:
         from recompyle.live import boot
         boot.begin(folder, options)
@@ -29,6 +34,8 @@ def _recompyle_start(path, folder, options):
             json.dump(answer, file)
         os.rename(os.path.join(folder, "part"), os.path.join(folder, {answer!r}))
     finally:
+        if sys.getswitchinterval() == short:
+            sys.setswitchinterval(interval + {rounding})
         if added and path in sys.path:
             sys.path.remove(path)
 try:
@@ -49,7 +56,7 @@ def script(path: str, folder: str, options: dict[str, Any]) -> str:
         folder: where it leaves its answer.
         options: of `recompyle.live.listen`.
     """
-    return _SCRIPT.format(args=(path, folder, options), answer=ANSWER)
+    return _SCRIPT.format(args=(path, folder, options), answer=ANSWER, turn=TURN, rounding=ROUNDING)
 
 
 def begin(folder: str, options: dict[str, Any]) -> None:

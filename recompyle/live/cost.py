@@ -8,7 +8,7 @@ from typing import Any
 
 from recompyle.live._guard import Guard, Hits
 from recompyle.live.record import Record
-from recompyle.patch.slices import give_way
+from recompyle.patch.turns import give_way
 
 __all__ = ["CAP", "Watch", "ns_per_hit"]
 

@@ -17,8 +17,8 @@ from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 from recompyle.live.resolve import Place, accepted, first_of, flavor_of, is_imported, survey
+from recompyle.patch import slices
 from recompyle.patch.resolve import module_dict
-from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = ["Listed", "listed", "matches"]
@@ -70,10 +70,10 @@ def _real_name(name: str, module: ModuleType) -> str:
     return spec.name if name == "__main__" and type(spec) is ModuleSpec and type(spec.name) is str else name
 
 
-def _modules(everything: bool, slices: Slices) -> Iterator[ModuleType]:
+def _modules(everything: bool) -> Iterator[ModuleType]:
     seen: set[int] = set()
     for name, module in list(sys.modules.items()):
-        slices.next()
+        slices.between()
         if not isinstance(name, str) or not issubclass(type(module), ModuleType) or not is_imported(name):
             continue
         if _real_name(name, module).partition(".")[0] == "recompyle" or id(module) in seen:
@@ -96,13 +96,12 @@ def listed(pattern: str = "*", everything: bool = False) -> list[Listed]:
         everything: also those of the standard library and of installed packages.
     """
     found: list[Listed] = []
-    slices = Slices()
-    for module in _modules(everything, slices):
+    for module in _modules(everything):
         places: dict[int, list[Place]] = {}
-        for place in survey(module, slices):
+        for place in survey(module):
             places.setdefault(id(place.function), []).append(place)
         for group in places.values():
-            slices.next()
+            slices.between()
             each = _listed(group)
             if matches(pattern, each.path, each.aliases):
                 found.append(each)

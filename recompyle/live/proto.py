@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from recompyle.live.record import LARGEST, Row
-from recompyle.patch.slices import Slices
+from recompyle.patch import slices
 
 __all__ = [
     "VERSION",
@@ -22,6 +22,7 @@ __all__ = [
     "decode",
     "encode",
     "field",
+    "items_json",
     "optional",
     "shortened",
     "strings",
@@ -42,7 +43,7 @@ ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
 ENDLESS = 16  # times the greatest length: a line that goes on for so long is another fault
-BATCH = 64  # such items that are written at once, while all other threads wait
+BATCH = 32  # such items that are written at once, while all other threads wait
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
 BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
@@ -107,6 +108,11 @@ class Lines:
 _json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
+def items_json(items: list[Any]) -> str:
+    """Items of a list, as they stand between its brackets."""
+    return _json(items)[1:-1]
+
+
 class Part(list[T]):
     """The first items of something long, such as rows, that go into one message; none only if there are none.
 
@@ -114,19 +120,25 @@ class Part(list[T]):
         items: all of them.
         make: makes what goes into the message of some of them, as many; it may be asked more than once for one.
         limit: how many are wanted at most.
+        write: writes what was made, as JSON without the brackets around it.
 
     Attributes:
         json: the items as they stand in the message, written once.
     """
 
-    def __init__(self, items: Sequence[Any], make: Callable[[Sequence[Any]], list[T]] = list, limit: int = PAGE):
+    def __init__(
+        self,
+        items: Sequence[Any],
+        make: Callable[[Sequence[Any]], list[T]] = list,
+        limit: int = PAGE,
+        write: Callable[[list[T]], str] = items_json,
+    ):
         super().__init__()
         self.json = ""
-        slices = Slices()
         limit, step, largest = min(limit, PAGE, len(items)), BATCH, 0
         while len(self) < limit and len(self.json) + largest <= PART_BYTES:
             batch = make(items[len(self) : min(len(self) + step, limit)])
-            text = _json(batch)[1:-1]
+            text = write(batch)
             largest = max(largest, len(text))
             if len(self.json) + len(text) <= PART_BYTES or (not self and len(batch) == 1):
                 self += batch
@@ -135,7 +147,7 @@ class Part(list[T]):
                 break
             else:
                 step, largest = len(batch) // 2, 0
-            slices.next()
+            slices.between()
 
 
 def encode(message: Message) -> bytes:

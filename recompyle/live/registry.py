@@ -23,8 +23,8 @@ from recompyle.live.monitoring import Watched, check_usable
 from recompyle.live.record import LARGEST, Record, Row, failure_of
 from recompyle.live.resolve import Absent, Target, is_imported, resolve
 from recompyle.patch import registry as patches
+from recompyle.patch import slices
 from recompyle.patch.registry import Patch
-from recompyle.patch.slices import Slices
 from recompyle.patch.targets import Found
 
 __all__ = ["PROGRAM", "Registry"]
@@ -46,7 +46,6 @@ class Registry:
         self._gone: deque[weakref.ref[FunctionType]] = deque()
         self._hook: Callable[[str], Any] | None = None
         self._waiting: Any = None
-        self._slices = Slices()
         self._renew_locks()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_locks)
@@ -111,7 +110,7 @@ class Registry:
             raise
         with self._turn:
             record = self._instrument(target, path, wanted)
-        self._slices.next()  # a batch lets the program's threads run in between
+        slices.between()  # a batch lets the program's threads run in between
         return record
 
     def _instrument(self, target: Target, path: str, wanted: dict[str, Any]) -> Record:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from recompyle.errors import NotRewritable, TargetNotFound
 from recompyle.live._members import members
-from recompyle.patch import inner
+from recompyle.patch import inner, slices
 from recompyle.patch.resolve import (
     DOTTED,
     IDENTIFIER,
@@ -37,7 +37,6 @@ from recompyle.patch.resolve import (
     module_dict,
     slug,
 )
-from recompyle.patch.slices import Slices
 from recompyle.rewrite import origin
 
 __all__ = [
@@ -280,7 +279,7 @@ def _home(function: FunctionType) -> Iterator[Place]:
     name = function.__globals__.get("__name__")
     held = sys.modules.get(name) if isinstance(name, str) else None
     if held is not None and issubclass(type(held), ModuleType) and module_dict(held) is function.__globals__:
-        yield from survey(held, Slices(), function)
+        yield from survey(held, function)
 
 
 class _Walk:
@@ -505,12 +504,13 @@ def _attributes(obj: object, holder: type) -> dict[str, Any]:
     return {}
 
 
-def survey(module: ModuleType, slices: Slices, only: FunctionType | None = None) -> Iterator[Place]:
+def survey(module: ModuleType, only: FunctionType | None = None) -> Iterator[Place]:
     """All functions that a module defines, with the places where they are found; one may have several.
+
+    The search gives way to other threads now and then.
 
     Parameters:
         module: the module.
-        slices: of the work that this is part of; the search gives way to other threads now and then.
         only: the one function that is wanted; None: all.
 
     A function belongs to the module whose namespace it uses.
@@ -524,7 +524,7 @@ def survey(module: ModuleType, slices: Slices, only: FunctionType | None = None)
     while pending:
         owner, prefix, held = pending.pop(0)
         for attribute, value, is_plain in members(held, only):
-            slices.next()
+            slices.between()
             if is_plain:
                 kind = "method" if prefix else "function"
                 leaves = [Leaf("", kind, (), value)]

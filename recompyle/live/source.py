@@ -14,8 +14,8 @@ from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed, matches
 from recompyle.live.record import Record, Row
 from recompyle.live.resolve import Target, resolve
+from recompyle.patch import slices
 from recompyle.patch.registry import Patch, put_on
-from recompyle.patch.slices import Slices, empty
 from recompyle.patch.targets import Found
 
 __all__ = ["Details", "Local", "Source", "details_of", "profile", "row_of", "settled_row"]
@@ -145,7 +145,7 @@ class Local:
     def _scan(self) -> None:
         self._modules = len(sys.modules)
         old, self._listed = self._listed, listed(everything=self._everything)
-        empty(old)
+        slices.empty(old)
         self._scanned = time.monotonic()
 
     def _known(self, pattern: str) -> list[Listed | Record]:
@@ -153,9 +153,8 @@ class Local:
         shown: set[int] = set()
         paths: set[str] = set()
         found: list[Listed | Record] = []
-        slices = Slices()
         for each in list(self._listed):  # another thread may scan anew
-            slices.next()
+            slices.between()
             function = each.ref()
             if function is None:
                 continue

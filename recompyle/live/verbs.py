@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.live import cost, importing, proto, source
-from recompyle.live._guard import Hits, page
+from recompyle.live._guard import Hits, counts_text, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.listing import Listed
 from recompyle.live.proto import BadMessage, Message, field, optional
@@ -54,6 +54,7 @@ class View:
         look: Callable[[], list[Any]],
         make: Callable[[Sequence[Any]], list[Any]] = list,
         limit: int = proto.PAGE,
+        write: Callable[[list[Any]], str] = proto.items_json,
     ) -> tuple[list[Any], int]:
         """One part of what may be too much for one answer: at first of what is there then, later of the same.
 
@@ -63,6 +64,7 @@ class View:
             look: finds it all.
             make: makes items of the answer of some of it.
             limit: how many are wanted.
+            write: writes items as JSON, without brackets around them.
 
         Returns:
             The items, and how many there are in all.
@@ -70,7 +72,7 @@ class View:
         if offset == 0 or name not in self._found:
             self._found[name] = look()
         found = self._found[name]
-        items = proto.Part(found[offset:], make, limit)
+        items = proto.Part(found[offset:], make, limit, write)
         if offset + len(items) >= len(found):
             del self._found[name]
         return items, len(found)
@@ -359,13 +361,9 @@ def _all_counted() -> list[Record]:
     return [record for record in registry.records() if record.hits is not None]
 
 
-def _counts(records: Sequence[Record]) -> list[tuple[str, int]]:
-    return [(record.path, record.count) for record in records]
-
-
 def _stats(agent: "Agent", connection: Connection, message: Message) -> Message:
     if message.get("paths") is None:
-        counted, total = connection.view.part("stats", _offset(message), _all_counted, _counts)
+        counted, total = connection.view.part("stats", _offset(message), _all_counted, write=counts_text)
         return {"stats": counted, "total": total}
     found = ((path, registry.known(path)) for path in proto.strings(message, "paths"))
     return {"stats": [(path, each.hits.count) for path, each in found if each is not None and each.hits is not None]}

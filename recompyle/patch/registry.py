@@ -22,9 +22,8 @@ from typing import Any, TypeAlias
 
 from recompyle import _env
 from recompyle.errors import NotRewritable, RecompyleError, RecompyleWarning
-from recompyle.patch import builds, inner
+from recompyle.patch import builds, inner, slices
 from recompyle.patch.resolve import functions_of
-from recompyle.patch.slices import Slices
 from recompyle.patch.swap import check, swap, unswap
 from recompyle.patch.targets import Found, find
 from recompyle.rewrite import origin
@@ -313,11 +312,10 @@ def apply(target: object, *passes: Any, scope: str = "this", inherited: bool = F
     patch = Patch(passes)
     if _env.disabled():
         return patch
-    slices = Slices()
     found = find(target, inherited)
     if scope != "this":
         found = with_siblings(found)
-    put_on(patch, found, scope == "future", slices)
+    put_on(patch, found, scope == "future")
     return patch
 
 
@@ -327,14 +325,13 @@ def with_siblings(found: Found) -> Found:
     return found._replace(functions=list(wider.values()))
 
 
-def put_on(patch: Patch, found: Found, future: bool = False, slices: Slices | None = None) -> None:
+def put_on(patch: Patch, found: Found, future: bool = False) -> None:
     """Make a patch that has done nothing yet a layer of functions. Whatever ends this, the patch says if it is one.
 
     Parameters:
         patch: the patch.
         found: the functions. If they are several, those that cannot be rewritten are left out.
         future: also functions that are made later of the same code.
-        slices: of the work that this is part of; None: it begins now.
 
     Raises:
         RecompyleError: as `apply`.
@@ -345,7 +342,7 @@ def put_on(patch: Patch, found: Found, future: bool = False, slices: Slices | No
         patch._future = future
         try:
             if found.several:
-                done = _add_where_possible(patch, found.functions, future, slices or Slices())
+                done = _add_where_possible(patch, found.functions, future)
             else:
                 _add(patch, found.functions, future)
                 done = found.functions
@@ -431,14 +428,12 @@ def _add(patch: Patch, functions: list[FunctionType], future: bool) -> None:
     _change(more, lambda function, layers: layers + more[function])
 
 
-def _add_where_possible(
-    patch: Patch, functions: list[FunctionType], future: bool, slices: Slices
-) -> list[FunctionType]:
+def _add_where_possible(patch: Patch, functions: list[FunctionType], future: bool) -> list[FunctionType]:
     done: list[FunctionType] = []
     refusals: list[RecompyleError] = []
     try:
         for function in functions:
-            slices.next()
+            slices.between()
             try:
                 _add(patch, [function], future)
             except RecompyleError as refusal:

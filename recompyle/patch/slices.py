@@ -3,35 +3,24 @@
 import time
 from typing import Any
 
-__all__ = ["Slices", "empty", "give_way"]
+from recompyle.patch.turns import give_way
 
-SLICE = 0.0007  # seconds, for which others stand still
+__all__ = ["between", "empty"]
 
-
-def give_way() -> None:
-    """Let another thread run that waits for the interpreter.
-
-    A sleep of no time at all is too short for it to wake up: then this thread has the interpreter back before.
-    """
-    time.sleep(1e-6)
+SLICE = 0.0005  # seconds, for which others stand still
+_over = 0.0  # when the slice is over that runs; work of several of our threads, one after another, is one to all others
 
 
-class Slices:
-    """The slices of one piece of work, the first of which begins now."""
-
-    def __init__(self) -> None:
-        self._end = time.perf_counter() + SLICE
-
-    def next(self) -> None:
-        """Give way if the slice is over; to be called often."""
-        if time.perf_counter() > self._end:
-            give_way()
-            self._end = time.perf_counter() + SLICE
+def between() -> None:
+    """Give way if the slice is over; to be called often, between two steps."""
+    global _over
+    if time.perf_counter() > _over:
+        give_way()
+        _over = time.perf_counter() + SLICE
 
 
 def empty(items: list[Any]) -> None:
     """Let go of the items of a list, in slices: to free thousands at once takes milliseconds."""
-    slices = Slices()
     while items:
         del items[-100:]
-        slices.next()
+        between()

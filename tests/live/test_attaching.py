@@ -132,10 +132,11 @@ def run_script(program, folder, package=None):
 
 def test_the_script_starts_the_agent_and_leaves_nothing(idle, tmp_path):
     program = idle(PYTHONPATH="")
-    before = program.told("list(sys.path)"), program.told("sorted(globals())")
+    state = "list(sys.path), sorted(globals()), sys.getswitchinterval()"
+    before = program.told(state)
     answer = run_script(program, tmp_path)
     assert eval(answer)["path"].startswith(os.environ["XDG_RUNTIME_DIR"])
-    until(lambda: (program.told("list(sys.path)"), program.told("sorted(globals())")) == before)
+    until(lambda: program.told(state) == before)
     with program.connect() as client:
         assert client.instrument(TOTAL)["state"] == "on"
     os.unlink(tmp_path / boot.ANSWER)

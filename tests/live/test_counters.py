@@ -1,7 +1,9 @@
 """The page of counters: its layout, its seals, and what a forked child gets."""
 
+import ctypes
 import fcntl
 import gc
+import json
 import mmap
 import os
 import pickle
@@ -93,6 +95,27 @@ def test_page_cannot_be_written_or_shrunk_by_who_gets_the_descriptor():
     assert not os.get_inheritable(descriptor)
     _ = ~hits
     assert hits.count == 1
+
+
+class Counted:
+    def __init__(self, path, hits):
+        self.path, self.hits = path, Hits(path)
+        for _ in range(hits):
+            self.hits.__invert__()
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 40])
+def test_text_of_many_is_json(length):
+    names = ["m:f", 'm:C["a"].\\f', "m:\x1b[31m\n", "módulo:Größe", "m:\N{SNAKE}", "m:\ud800", "x" * 1000, ""]
+    paths = (names * 5)[:length]
+    text = _guard.counts_text([Counted(path, hits) for hits, path in enumerate(paths)])
+    assert text.isascii() and json.loads(f"[{text}]") == [[path, hits] for hits, path in enumerate(paths)]
+
+
+def test_text_of_the_largest_count():
+    counted = Counted("m:f", 0)
+    (ctypes.c_uint64).from_address(counted.hits.address).value = 2**64 - 1
+    assert _guard.counts_text([counted]) == '["m:f",18446744073709551615]'
 
 
 def test_all_slots_taken_is_a_refusal():

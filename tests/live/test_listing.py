@@ -83,6 +83,7 @@ def test_rows_are_whole_while_another_thread_looks_anew(make, monkeypatch):
             local.rows()
 
     monkeypatch.setattr(slices, "SLICE", -1.0)
+    monkeypatch.setattr(slices, "_over", 0.0)
     monkeypatch.setattr(slices, "give_way", other_thread)
     paths = [row["path"] for row in local.poll()]
     assert looks and {f"{module.__name__}:f", f"{module.__name__}:g"} <= set(paths)
@@ -134,6 +135,7 @@ def test_the_interpreter_is_given_up_meanwhile(make, monkeypatch):
     make("\n".join(f"def f{n}(): pass" for n in range(50)))
     pauses = []
     monkeypatch.setattr(slices, "SLICE", -1.0)
+    monkeypatch.setattr(slices, "_over", 0.0)
     monkeypatch.setattr(slices, "give_way", lambda: pauses.append(1))
     listed("*")
     assert len(pauses) >= 100, "at each attribute, and at each function found"

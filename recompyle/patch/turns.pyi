@@ -1,0 +1,4 @@
+ROUNDING: float
+TURN: float
+
+def give_way() -> None: ...
