@@ -26,6 +26,8 @@ HANDED_OUT = {
     "Pass": ("recompyle.rewrite.passes", "Cursor"),
     "Preview": ("recompyle._c.linemap", "LineMap"),
 }
+# Bases that only this package derives from, and what they are to a program.
+INNER_BASES = {"Keepable": "Pass"}
 # Methods that other parts of the package call, and no program.
 INNER = {
     "SlowCall.build",
@@ -241,7 +243,7 @@ def function(name: str, node: ast.FunctionDef, mark: str = "###") -> list[str]:
 
 
 def class_(name: str, node: ast.ClassDef) -> list[str]:
-    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    bases = ", ".join(INNER_BASES.get(base, base) for base in map(ast.unparse, node.bases))
     made = next(
         (each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None
     )

@@ -22,10 +22,11 @@ SCREENS = {
     FAST: ((80, 24), "10", "changes"),
     LARGE: ((200, 60), "10", "changes"),
 }
-SHARE, BYTES = "% of a core", "bytes/s"
-ASKED = {f"{screen}: {unit}": (screen, unit) for unit in (SHARE, BYTES) for screen in SCREENS}
+LOAD, WRITTEN = "load", "written"
+UNITS = {LOAD: "% of a core", WRITTEN: "bytes/s"}
+ASKED = {f"{screen}: {what}": (screen, what) for what in UNITS for screen in SCREENS}
 DEMO, ATTACH = "start of the demo", "attach to a busy main thread (3.14 and later)"
-UNIT = {question: unit for question, (_, unit) in ASKED.items()} | {DEMO: "ms", ATTACH: "ms"}
+UNIT = {question: UNITS[what] for question, (_, what) in ASKED.items()} | {DEMO: "ms", ATTACH: "ms"}
 QUESTIONS = tuple(UNIT)
 LAUNCHES, ROUNDS = 3, 1
 SECONDS = 5.0
@@ -46,7 +47,7 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
             raise NotImplementedError("another process can be made to listen from 3.14 on")
         return attached
 
-    name, unit = ASKED[question]
+    name, what = ASKED[question]
     size, hz, changes = SCREENS[name]
     screen = Screen(str(BENCH / "shown.py"), hz, changes, size=size)
     screen.wait_for(HEADER)
@@ -54,7 +55,7 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
 
     def play_round() -> dict[str, float]:
         share, rate = watched(screen, SECONDS)
-        return {"value": share if unit == SHARE else rate}
+        return {"value": share if what == LOAD else rate}
 
     return play_round
 
