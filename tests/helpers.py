@@ -26,6 +26,7 @@ import functools
 import gc
 import importlib.util
 import io
+import itertools
 import re
 import sys
 import traceback
@@ -440,7 +441,10 @@ def _units(code: types.CodeType, only_written: bool = False, only_reached: bool 
     never be reached is left out: the rewriter proves nothing of it, and nothing can be seen of it but its lines.
     """
     units: set[Unit] = set()
-    instructions = list(_instructions(code, _reached(code) if only_reached else range(len(code.co_code) // 2)))
+    wanted: Container[int] = range(len(code.co_code) // 2)
+    if only_reached:
+        wanted = _reached(code) - (_dropped(code) if only_written else set())
+    instructions = list(_instructions(code, wanted))
     unplaced = _without_place(instructions) if only_written else ()
     for at, (opcode, value, place) in enumerate(instructions):
         operation = dis.opname[opcode]
@@ -540,6 +544,25 @@ def _reached(code: types.CodeType) -> set[int]:
     return reached
 
 
+def _dropped(code: types.CodeType) -> set[int]:
+    """Where constants are loaded that are dropped at once, counted as above.
+
+    Of ``'s' if a else b`` as a statement the compiler leaves one out, unless a jump is between.
+    """
+    instructions = {each.offset: each for each in dis.get_instructions(code)}
+    following = dict(itertools.pairwise(instructions))
+    found = set()
+    for at, each in instructions.items():
+        behind = following.get(at, at)
+        while each.opname in _LOADING and instructions[behind].opname in ("NOP", "JUMP_FORWARD"):
+            one = instructions[behind]
+            behind = one.argval if one.opname == "JUMP_FORWARD" else following[behind]
+        if each.opname in _LOADING and instructions[behind].opname == "POP_TOP":
+            found.add(at // 2)
+    return found
+
+
+_LOADING = ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")
 _CACHE = dis.opmap["CACHE"]
 _STOPS = {dis.opmap[name] for name in _LEADING_AWAY | _ENDING if name in dis.opmap}
 _CANNOT_RAISE = {dis.opmap[name] for name in _QUIET if name in dis.opmap}

@@ -33,6 +33,9 @@ _CONSTANTS = _numbers("LOAD_CONST", "RETURN_CONST", "KW_NAMES")
 _CALLS = _numbers("PRECALL", "CALL", "CALL_KW")
 _METHODS = _numbers("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
+# Loads of what is known beforehand. The compiler leaves one out if right behind it the value is dropped.
+_KNOWN = _numbers("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_COMMON_CONSTANT")
+
 # Loads whose lowest bit says that they push what a call wants: a NULL, or for attributes of 3.12 and later the
 # method apart from its object, which means the same.
 _WITH_NULL = _numbers("LOAD_GLOBAL", *(("LOAD_ATTR", "LOAD_SUPER_ATTR") if PYTHON >= (3, 12) else ()))
@@ -93,12 +96,12 @@ NOWHERE = (None, None, None, None)
 cdef extern from *:
     """
     static char IS_THROUGH[256], IS_END[256], IS_CONSTANT[256], IS_CALL[256], IS_METHOD[256], HAS_NULL[256];
-    static char BEGINS_PROBE[256], IS_QUIET[256];
+    static char BEGINS_PROBE[256], IS_QUIET[256], IS_KNOWN[256];
     static int PLAIN_OF[256], CONTRARY_OF[256], CACHES_OF[256], WAY_OF[256], FIRST_OF[256], SECOND_OF[256];
     static int EXTENDED_ARG_, LOAD_CONST_, SUBSCRIPT_, SUBSCRIPT_ARG_, NOT_TAKEN_, END_ASYNC_FOR_, COMPARE_, PUSH_NULL_;
-    static int SWAP_, STORE_FAST_, POP_TOP_, RERAISE_, INVERT_;
+    static int SWAP_, STORE_FAST_, POP_TOP_, RERAISE_, INVERT_, NOP_;
     """
-    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE, IS_QUIET
+    char[256] IS_THROUGH, IS_END, IS_CONSTANT, IS_CALL, IS_METHOD, HAS_NULL, BEGINS_PROBE, IS_QUIET, IS_KNOWN
     int[256] PLAIN_OF, CONTRARY_OF, CACHES_OF, WAY_OF, FIRST_OF, SECOND_OF
     int EXTENDED_ARG "EXTENDED_ARG_"
     int LOAD_CONST "LOAD_CONST_"
@@ -113,6 +116,7 @@ cdef extern from *:
     int RERAISE "RERAISE_"
     int INVERT "INVERT_"
     int POP_TOP "POP_TOP_"
+    int NOP "NOP_"
 
 for _number in range(256):
     IS_THROUGH[_number] = _number in _THROUGH
@@ -121,6 +125,7 @@ for _number in range(256):
     IS_CALL[_number] = _number in _CALLS
     IS_METHOD[_number] = _number in _METHODS
     HAS_NULL[_number] = _number in _WITH_NULL
+    IS_KNOWN[_number] = _number in _KNOWN
     BEGINS_PROBE[_number] = _number in _PROBE_BEGINS
     IS_QUIET[_number] = _PLAIN.get(_number, _number) in _QUIET
     PLAIN_OF[_number] = _PLAIN.get(_number, _number)
@@ -141,6 +146,7 @@ STORE_FAST = opcode.opmap["STORE_FAST"]
 RERAISE = opcode.opmap["RERAISE"]
 INVERT = facts.UNARY_INVERT
 POP_TOP = facts.POP_TOP
+NOP = opcode.opmap["NOP"]
 
 
 cdef class _Code:
@@ -333,7 +339,7 @@ cdef bytes _without_markers(raw, dict before):
             number = number_of(code.positions[unit][2])
             if number in before:
                 ends[unit] = before[number] if code.op[unit] == SUBSCRIPT else BEGINS_PROBE[code.op[unit]]
-    return _table(code, [None] * code.count, ends)
+    return _table(code, [None] * code.count, ends, {})
 
 
 cdef inline int _opcode(_Code code, int unit, int part) noexcept:
@@ -362,19 +368,52 @@ cdef inline bint _takes(int op) noexcept:
     return op == STORE_FAST or op == POP_TOP
 
 
+cdef int _dropped(_Code code, int unit, bint blindly) except -2:
+    """Where what an instruction loads is dropped at once; else -1.
+
+    Only what leads on may be between, and ends of probes; with ``blindly`` each subscript is taken for one.
+    """
+    cdef int steps
+    unit = code.next[unit]
+    for steps in range(code.count):
+        if unit >= code.count:
+            return -1
+        if code.op[unit] == POP_TOP:
+            return unit
+        if IS_THROUGH[code.op[unit]] and code.target[unit] >= 0:
+            unit = code.target[unit]
+        elif code.op[unit] == NOP or _ended(code, unit) >= 0 or (blindly and _may_end_probe(code, unit)):
+            unit = code.next[unit]
+        else:
+            return -1
+    return -1
+
+
+cdef int _ended(_Code code, int unit) except -2:
+    """The number of the placeholder of which a marker says that an instruction is its probe's second half; else -1."""
+    return number_of(code.positions[unit][2]) if _may_end_probe(code, unit) else -1
+
+
+cdef inline bint _may_end_probe(_Code code, int unit) noexcept:
+    """Whether an instruction is a subscript."""
+    return code.op[unit] == SUBSCRIPT and (not SUBSCRIPT_ARG or code.arg[unit] == SUBSCRIPT_ARG)
+
+
 cdef class _Walk:
     """One pair of code objects.
 
     State: ``partner`` (new unit to the position of its partner), ``ends`` (new unit of a probe to whether it
     takes its position from what follows), ``nested`` (pairs of code objects met as constants), ``met`` (old unit to
-    the first new unit it was met with) and ``met_again`` (pairs besides).
+    the first new unit it was met with), ``met_again`` (pairs besides), ``dropped`` (new unit that drops what is known
+    beforehand to one that has loaded it) and ``lines`` (new unit that stands for several of which some have no place to
+    the lines of the others).
     """
 
     cdef _Code old, new
     cdef dict placeholders, before, roles
     cdef bint has_callees, has_endings
     cdef list partner
-    cdef dict ends
+    cdef dict ends, dropped, lines
     cdef list met
     cdef set met_again
     cdef list work, passed_old, passed_new, passed_behind, passed_marks
@@ -394,6 +433,8 @@ cdef class _Walk:
         self.has_endings = "ending" in self.roles.values()
         self.partner = [None] * self.new.count
         self.ends = {}
+        self.dropped = {}
+        self.lines = {}
         self.met = [None] * self.old.count
         self.met_again = set()
         self.passed_old, self.passed_new, self.passed_behind, self.passed_marks = [], [], [], []
@@ -450,7 +491,7 @@ cdef class _Walk:
             if not part_a:
                 a = self.lead(a)
             if not part_b:
-                b = self.skip(b, old.op[a])
+                b = self.skip(b, a)
             if self.passed_old and (self.passed_new or self.passed_marks):
                 self.match_passed()
             if self.passed_behind:
@@ -510,7 +551,7 @@ cdef class _Walk:
         b = new.next[b]
         for op, arg, unit in taken:
             if not part_b:
-                b = self.skip(b, op)
+                b = self.skip(b, unit)
             if op != _opcode(new, b, part_b) or arg != _argument(new, b, part_b):
                 self.fail(unit, b)
             self.take(b, old.positions[unit])
@@ -556,21 +597,30 @@ cdef class _Walk:
     cdef int lead(self, int a) except -1:
         """The next instruction of the old code that does something; in a loop that never will, its jump back."""
         cdef _Code old = self.old
-        cdef int steps = 0
+        cdef int steps = 0, dropped = -1
         while True:
             if not 0 <= a < old.count or old.op[a] < 0:
                 self.outside()
-            if not IS_THROUGH[old.op[a]] or (steps > old.count and 0 <= old.target[a] <= a):
+            if a == dropped:
+                dropped = -1
+            elif dropped < 0 and IS_KNOWN[old.op[a]] and (dropped := _dropped(old, a, False)) >= 0:
+                pass
+            elif not IS_THROUGH[old.op[a]] or (steps > old.count and 0 <= old.target[a] <= a):
                 return a
             self.passed_old.append(a)
             a = old.target[a] if old.target[a] >= 0 else old.next[a]
             steps += 1
 
-    cdef int skip(self, int b, int expected) except -1:
-        """The next instruction of the new code that does something and belongs to no probe; as `lead`."""
+    cdef int skip(self, int b, int a) except -1:
+        """The next instruction of the new code that does something and belongs to no probe; as `lead`.
+
+        The old code goes on at ``a``. Without columns that alone tells true subscripts from probes.
+        """
         cdef _Code new = self.new
-        cdef int steps = 0, op
+        cdef int steps = 0, op, dropped = -1
         cdef bint ended = False
+        cdef int expected = self.old.op[a]
+        cdef bint blindly = not HAS_COLUMNS and not (IS_KNOWN[expected] and _may_end_probe(self.old, self.old.next[a]))
         while True:
             if not 0 <= b < new.count or new.op[b] < 0:
                 self.outside()
@@ -585,7 +635,12 @@ cdef class _Walk:
             if op == SUBSCRIPT and self.is_probe(b, expected):
                 b = new.next[b]
                 continue
-            if not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
+            if b == dropped:
+                dropped = -1
+            elif dropped < 0 and IS_KNOWN[op] and (dropped := _dropped(new, b, blindly)) >= 0:
+                self.dropped[dropped] = b
+                ended = False
+            elif not IS_THROUGH[op] or (steps > new.count and 0 <= new.target[b] <= b):
                 return b
             if op == PUSH_NULL and number_of(new.positions[b][2]) >= 0:
                 self.ends[b] = True
@@ -610,16 +665,11 @@ cdef class _Walk:
 
     cdef bint is_probe(self, int b, int expected) except -1:
         """Whether a subscript is the second half of a probe; remembers from where it takes its position."""
-        cdef _Code new = self.new
-        if SUBSCRIPT_ARG and new.arg[b] != SUBSCRIPT_ARG:
-            return False
-        if HAS_COLUMNS:
-            number = number_of(new.positions[b][2])
-            if number < 0:
-                return False
+        cdef int number = _ended(self.new, b)
+        if number >= 0:
             self.ends[b] = self.before[number]
             return True
-        if expected == SUBSCRIPT:
+        if HAS_COLUMNS or expected == SUBSCRIPT or not _may_end_probe(self.new, b):
             return False
         self.ends[b] = False
         return True
@@ -683,20 +733,26 @@ cdef class _Walk:
             return
         elif self.has_endings and (not IS_END[self.new.op[b]] or self.new.op[b] == RERAISE):
             self.partner[b] = (known[0], known[0], None, None) if known[0] == position[0] else NOWHERE
-        elif position == self.new.positions[b]:
-            self.partner[b] = position
+        else:
+            if NOWHERE in (known, position):
+                self.lines.setdefault(b, set()).add(known[0] or position[0])
+            if position == self.new.positions[b]:
+                self.partner[b] = position
 
     def table(self):
         """The location table of the new code."""
-        return _table(self.new, self.partner, self.ends)
+        for unit, loaded in self.dropped.items():
+            if self.partner[unit] is None:  # only the new code has it
+                self.partner[unit] = self.new.positions[loaded]
+        return _table(self.new, self.partner, self.ends, self.lines)
 
 
 cdef bint _may_begin_probe(_Code code, int unit):
     return BEGINS_PROBE[code.op[unit]] and (code.op[unit] != LOAD_CONST or type(code.constant(unit)) is complex)
 
 
-cdef bytes _table(_Code new, list partner, dict ends):
-    """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for both arguments."""
+cdef bytes _table(_Code new, list partner, dict ends, dict lines):
+    """The location table of code whose probes stand at the units in ``ends``; see `_Walk` for the arguments."""
     cdef int unit = 0, target, count = new.count
     starts = []
     while unit < count:
@@ -704,6 +760,7 @@ cdef bytes _table(_Code new, list partner, dict ends):
         unit = new.next[unit]
     placed = [None] * count
     last = (None, None, None, None)
+    aims = {new.target[each] for each in starts} if lines else ()
     late = set()  # ends that jumps without a place lead to: their line would begin there, so they belong to what follows
     for unit in starts:  # forward: ends, and jumps that stood elsewhere, stay where the code came from
         position = partner[unit]
@@ -717,6 +774,8 @@ cdef bytes _table(_Code new, list partner, dict ends):
                 position = (own[0], own[0], None, None)  # never met: code that cannot be reached has its lines, too
             else:
                 position = last if is_marked or unit in ends else own
+        elif position == NOWHERE and unit not in aims and lines.get(unit) == {last[0]}:
+            position = (last[0], last[0], None, None)  # a line that the program did come to
         placed[unit] = position
         last = position
     for unit in reversed(starts):  # backward: starts belong to what follows

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dis
+import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -124,6 +127,9 @@ PAIRS = {
     "a loop": ("for x in a: b()", "while a: b()"),
     "another slice": ("return a[1:2]", "return a[1:3]"),
     "another subscript": ("return a[b]", "return a[b][b]"),
+    "a local, not a constant, dropped": ("b if a else c; return c", "b if a else 's'; return c"),
+    "another one behind what is dropped": ("'s' if a else b; return b", "'s' if a else b; return c"),
+    "no constant that is not dropped": ("return 's' if a else b", "'s' if a else b; return b"),
 }
 
 
@@ -168,6 +174,58 @@ def test_what_a_comprehension_gives_may_be_stored_before_or_after_what_it_hid() 
     with recompyle.apply(chosen, recompyle.Expressions(recompyle.Counter), recompyle.Statements(recompyle.Counter)):
         assert code_differences(recompyle.pristine(chosen), chosen.__code__) == []
         assert [chosen(1, [2]), chosen(0, [2])] == [[3], [2]]
+
+
+# Where the way out of a function or handler is short the compiler copies it to both arms, and leaves a constant out that
+# is dropped right there. With a probe behind it, it does not.
+DROPPED = {
+    "at the end": "'s' if a else b",
+    "before a return": "'s' if a else b\n    return c",
+    "first of several": "b if a else 1 if c else d\n    return c",
+    "inner": "('s' if a else b) if c else d\n    return c",
+    "both": "1 if a else None\n    return c",
+    "operand": "d and (-1 if a else b)\n    return c",
+    "handler": "try: a.x\n    except AttributeError as e:\n        's' if c else b\n    return c",
+    "operands in a handler": "try: a.x\n    except AttributeError as e:\n        (b or 1) if c else d\n    return c",
+    "group": "try: a.x\n    except* AttributeError as e:\n        (1 or b) if c else d",
+    "try": "try:\n        (1 or b) if c else d\n    except c as e: pass\n    return c",
+    "finally": "try: a()\n    finally:\n        ('s' if a else b) if c else d\n    return c",
+    "subscript": "d[a:b, 's']\n    return c",
+}
+
+
+@pytest.mark.parametrize("body", DROPPED.values(), ids=DROPPED)
+def test_constant_that_is_dropped_at_once_may_be_loaded_or_not(body: str, tmp_path: Path) -> None:
+    path = tmp_path / "dropped.py"
+    path.write_text(f"def f(a, b, c, d):\n    {body}\n")
+    names: dict[str, Any] = {"__name__": "dropped"}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    f = names["f"]
+    for kinds in (
+        [recompyle.Expressions],
+        [recompyle.Statements],
+        [recompyle.Expressions, recompyle.Statements, recompyle.Handlers],
+    ):
+        new = recompyle.rewrite(f, *(kind(recompyle.Counter) for kind in kinds)).__code__
+        assert new is not f.__code__
+        assert code_differences(f.__code__, new) == []
+
+
+def test_constant_that_is_dropped_at_once_without_columns(tmp_path: Path) -> None:
+    bodies = list(DROPPED.values())
+    bodies += [f"{body}\n    return 's'" for body in bodies if "return" not in body]
+    path = tmp_path / "dropped.py"
+    path.write_text("".join(f"def f{n}(a, b, c, d):\n    {body}\n" for n, body in enumerate(bodies)))
+    script = (
+        "import dropped, recompyle\n"
+        "functions = [each for name, each in vars(dropped).items() if name.startswith('f')]\n"
+        "new = [recompyle.rewrite(each, recompyle.Expressions(recompyle.Counter)) for each in functions]\n"
+        "print(sum(one.__code__ is not other.__code__ for one, other in zip(new, functions)))\n"
+    )
+    command = [sys.executable, "-X", "no_debug_ranges", "-c", script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == (f"{len(bodies)}\n", "")
 
 
 def test_code_that_cannot_be_reached_has_its_lines_and_no_markers() -> None:
