@@ -791,8 +791,12 @@ def _is_tested(node, parent):
 def _truth(node, parent, at):
     if _is_boolean(node) and _decides(node, parent, at):
         return "its truth would be asked for twice"
-    if isinstance(node, (ast.BoolOp, ast.IfExp)) and node.lineno != node.end_lineno:
-        return "it ends on different lines"
+    if isinstance(node, (ast.BoolOp, ast.IfExp)):
+        if node.lineno != node.end_lineno:
+            return "it ends on different lines"
+        _, user = _whole(node, parent, at)
+        if isinstance(user, ast.Lambda) and _yields(user):
+            return "a lambda that yields returns from each of its ends"
     if (
         isinstance(node, ast.Compare)
         and isinstance(node.ops[-1], (ast.Is, ast.IsNot))
@@ -805,9 +809,15 @@ def _truth(node, parent, at):
 
 def _decides(node, parent, at):
     """Whether an expression is tested, or an operand; so are both ends of a conditional expression that is."""
+    node, parent = _whole(node, parent, at)
+    return _is_tested(node, parent) or isinstance(parent, ast.BoolOp)
+
+
+def _whole(node, parent, at):
+    """The conditional expression of which a node is one end, and the node round that; else the two as they are."""
     while isinstance(parent, ast.IfExp) and node is not parent.test:
         node, parent = parent, at.parent(parent)
-    return _is_tested(node, parent) or isinstance(parent, ast.BoolOp)
+    return node, parent
 
 
 def _formatting(node, parent, at):
@@ -866,6 +876,18 @@ def _operator_before(node, comparison):
     """The operator on the left of one of a comparison's operands; None for the first operand."""
     operands = zip(comparison.ops, comparison.comparators, strict=True)
     return next((operator for operator, operand in operands if operand is node), None)
+
+
+def _yields(node):
+    """Whether a lambda is a generator."""
+    work = [node.body]
+    while work:
+        each = work.pop()
+        if isinstance(each, (ast.Yield, ast.YieldFrom)):
+            return True
+        # The defaults of a lambda in it are evaluated here, the body is not.
+        work.extend(ast.iter_child_nodes(each.args if isinstance(each, ast.Lambda) else each))
+    return False
 
 
 def _folded_not(node, parent, at):

@@ -176,8 +176,8 @@ def test_what_a_comprehension_gives_may_be_stored_before_or_after_what_it_hid() 
         assert [chosen(1, [2]), chosen(0, [2])] == [[3], [2]]
 
 
-# Where the way out of a function or handler is short the compiler copies it to both arms, and leaves a constant out that
-# is dropped right there. With a probe behind it, it does not.
+# Where the way out of a function or handler is short, the compiler copies it to both arms and leaves a constant out
+# that is dropped right there. With a probe behind it, it does not.
 DROPPED = {
     "at the end": "'s' if a else b",
     "before a return": "'s' if a else b\n    return c",
@@ -226,6 +226,14 @@ def test_constant_that_is_dropped_at_once_without_columns(tmp_path: Path) -> Non
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == (f"{len(bodies)}\n", "")
+
+
+def test_lambda_that_yields_returns_from_where_it_did() -> None:
+    def chosen(a: Any, b: Any) -> Any:
+        return lambda: (yield) and a and [x.y for x in b]
+
+    with recompyle.apply(chosen, recompyle.Expressions(recompyle.Counter)):
+        assert code_differences(recompyle.pristine(chosen), chosen.__code__) == []
 
 
 def test_code_that_cannot_be_reached_has_its_lines_and_no_markers() -> None:

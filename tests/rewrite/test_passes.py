@@ -222,6 +222,21 @@ CASES = [
         "layout",
         since=(3, 12),
     ),
+    *(
+        Case(
+            f"end of a lambda that yields, {whole}",
+            f"def f():\n    g = lambda x=T(1): {whole}\n    return list(g())",
+            part,
+            "returns from each of its ends",
+            "layout",
+        )
+        for whole, part in [
+            ("(yield) and x", "(yield) and x"),
+            ("x if (yield) else log", "x if (yield) else log"),
+            ("(x or (yield)) if x else log", "x or (yield)"),
+            ("x and (lambda y=(yield): y)", "x and (lambda y=(yield): y)"),
+        ]
+    ),
     Case("display after in", "def f(x=1):\n    return x in [1, 2]", "[1, 2]", "display a constant", "code"),
     Case(
         "display after for",
@@ -357,6 +372,15 @@ def test_expression_that_cannot_be_observed(case: Case, tmp_path: Path) -> None:
         before, after = operations(code), operations(new_code)
         probe = Counter({("LOAD_GLOBAL", "P"): 1, ("BINARY_SUBSCR", ""): 1, ("BINARY_OP", "[]"): 1})
         assert case.differs == "layout" or before - after or after - before - probe
+
+
+def test_ends_of_other_lambdas_can_be_observed() -> None:
+    def chosen(a: Any, b: Any) -> Any:
+        return lambda: a and (lambda: (yield)), lambda: [a or b, (yield)]
+
+    asker = Asker()
+    recompyle.rewrite(chosen, asker)
+    assert asker.reasons["a and (lambda: (yield))"] == asker.reasons["a or b"] == [None]
 
 
 def test_what_is_no_value_of_its_own() -> None:
