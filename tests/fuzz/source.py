@@ -48,13 +48,17 @@ def functions(
     code: types.CodeType, names: dict[str, object], chosen: set[tuple[str, int]]
 ) -> Iterator[types.FunctionType]:
     """A function for each chosen one's code in a module's code; nothing is run to make it."""
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            # A class body is no function: it is not optimised.
-            if const.co_flags & 0x1 and (const.co_name, const.co_firstlineno) in chosen:
-                cells = tuple(types.CellType() for _ in const.co_freevars)
-                yield types.FunctionType(const, names, const.co_name, None, cells)
-            yield from functions(const, names, chosen)
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    for at, const in enumerate(inner):
+        # A class body is no function: it is not optimised. What bounds a type parameter has that one's name, which may
+        # be the function's own; then it stands before the function.
+        is_bound = code.co_name == f"<generic parameters of {const.co_name}>" and any(
+            each.co_name == const.co_name for each in inner[at + 1 :]
+        )
+        if const.co_flags & 0x1 and not is_bound and (const.co_name, const.co_firstlineno) in chosen:
+            cells = tuple(types.CellType() for _ in const.co_freevars)
+            yield types.FunctionType(const, names, const.co_name, None, cells)
+        yield from functions(const, names, chosen)
 
 
 def check(text: str, name: str, refused: Counter[str]) -> tuple[int, list[str]]:

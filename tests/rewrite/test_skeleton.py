@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import linecache
+import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_both_lambdas_of_a_line_by_their_columns(tmp_path: Path) -> None:
     first, second = codes(compile(path.read_text(), str(path), "exec"))
     nodes = [locate(code, {}).definition.node.col_offset for code in (first, second)]
     assert nodes == [8, 23]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters are new in 3.12")
+def test_bound_of_a_type_parameter_is_not_the_function_of_that_name(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("def f[f: (int, str)](a):\n    return a, f\n")
+    generic = compile(path.read_text(), str(path), "exec", dont_inherit=True).co_consts[0]
+    bound, function = (each for each in generic.co_consts if isinstance(each, types.CodeType))
+    assert (bound.co_name, bound.co_firstlineno) == (function.co_name, function.co_firstlineno)
+    assert difference(function, locate(function, {"__name__": "program"}).plain) is None
+    with pytest.raises(SourceMismatch):
+        locate(bound, {"__name__": "program"})
 
 
 def test_equal_definitions_without_columns_are_refused(tmp_path: Path) -> None:
