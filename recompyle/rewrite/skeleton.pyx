@@ -4,10 +4,6 @@ What a function compiles to depends on its surroundings: class names mangle priv
 decide what is a free variable, `global` statements and imported names of the module change opcodes. The
 skeleton is a module that holds just those surroundings. Whether it is right is not argued but tested: the
 unchanged function compiled in it must equal the running code object (`difference`), else nothing is rewritten.
-
-Where many functions of a file are wanted, the file is compiled once, whole, and the running code must equal what it
-holds. The skeleton is not tested then, but each rewrite compiled in it is: but for its probes it must equal the
-running code as well.
 """
 
 import ast
@@ -111,8 +107,7 @@ def locate(code, module_globals):
         context = Context(code, source, candidates[number], bound)
         context.record = record
         return context
-    source.asked += 1
-    matches = _in_whole(code, source) or _matches(code, source)
+    matches = _matches(code, source)
     if len(matches) == 1 and key is not None:
         context = matches[0]
         context.record = record
@@ -125,24 +120,6 @@ def locate(code, module_globals):
     if len(matches) == 1:
         return matches[0]
     raise SourceMismatch(_why(code, source, matches))
-
-
-# From this part of a file's functions on, compiling it whole is cheaper than one by one. So it is known only
-# afterwards that they are many, and at most twice as much is spent as needed.
-cdef enum:
-    MANY = 8
-
-
-cdef list _in_whole(code, source):
-    """The context of the definition, if the file is to be compiled whole and it is the only one that it can be."""
-    candidates = source.definitions.get((code.co_name, code.co_firstlineno), ())
-    # A comprehension may turn a free variable into a cell: then what the functions around bind is to be tried out.
-    if len(candidates) != 1 or code.co_cellvars or source.asked * MANY < len(source.definitions):
-        return []
-    compiled = source.codes(code.co_flags & _FUTURES).get((code.co_name, code.co_firstlineno), ())
-    if len(compiled) != 1 or difference(code, compiled[0]) is not None:
-        return []
-    return [Context(code, source, candidates[0], code.co_freevars)]
 
 
 cdef bint _is_frozen(code):
@@ -221,7 +198,7 @@ cdef _module(context, node, list path):
         inner = _bare_function(node)
         path.append(node.name)
     for scope in reversed(scopes):
-        body = [ast.Global(names=names, **_HERE) for names in _globals_of(scope)]
+        body = [ast.Global(names=names, **_HERE) for names in context.source.globals.get(scope, ())]
         if isinstance(scope, ast.ClassDef):
             inner = _class(scope.name, [*body, inner])
             path.append(scope.name)
@@ -272,20 +249,6 @@ cdef set _all_names(code):
         if type(const) is _CodeType:
             names |= _all_names(const)
     return names
-
-
-cdef list _globals_of(scope):
-    """The names of each ``global`` statement that belongs to a scope itself."""
-    found = []
-    body = scope.body if isinstance(scope, (*_FUNCTIONS, ast.ClassDef)) else []
-    work = list(body)
-    while work:
-        node = work.pop()
-        if isinstance(node, ast.Global):
-            found.append(node.names)
-        elif not isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.expr)):
-            work.extend(ast.iter_child_nodes(node))
-    return found
 
 
 cdef _no_arguments():

@@ -18,7 +18,6 @@ _CACHED_FILES = 4  # trees are large: a 5,000-line module takes about 30 MB
 _cache = OrderedDict()
 _lock = threading.Lock()
 
-_CodeType = type(compile("", "", "exec"))
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda, *_COMPREHENSIONS)
@@ -49,10 +48,10 @@ class Source:
         definitions: ``(co_name, co_firstlineno)`` to the list of `Definition` that could have made such code.
         imports: names that the module's own level imports.
         names_super: whether the module's own level mentions ``super``.
-        asked: how many functions were looked for in it.
+        globals: scope node to the names of each ``global`` statement that belongs to it.
     """
 
-    __slots__ = ("file", "text", "lines", "definitions", "imports", "names_super", "asked", "_tree", "_codes")
+    __slots__ = ("file", "text", "lines", "definitions", "imports", "names_super", "globals")
 
     def __init__(self, file, text, lines, tree):
         self.file = file
@@ -61,9 +60,7 @@ class Source:
         self.definitions = {}
         self.imports = set()
         self.names_super = False
-        self.asked = 0
-        self._tree = tree
-        self._codes = None
+        self.globals = {}
         _index(self, tree)
 
     def text_of(self, node):
@@ -71,36 +68,6 @@ class Source:
         decorators = getattr(node, "decorator_list", None)
         first = decorators[0].lineno if decorators else node.lineno
         return "".join(self.lines[first - 1 : node.end_lineno])
-
-    def codes(self, flags):
-        """What the whole file compiles to: ``(co_name, co_firstlineno)`` to the code objects there.
-
-        Parameters:
-            flags: of the compiler. They are taken to be the same each time.
-
-        Returns:
-            The codes; nothing if the file does not compile.
-        """
-        tree = self._tree  # read first and dropped last: other threads may be here, too
-        if self._codes is None:
-            self._codes = _codes_of(tree, self.file, flags)
-            self._tree = None
-        return self._codes
-
-
-cdef dict _codes_of(tree, file, flags):
-    """All code in a file by name and first line."""
-    cdef dict codes = {}
-    try:
-        work = [quietly(tree, file, flags)]
-    except (SyntaxError, ValueError, RecursionError):
-        return codes
-    while work:
-        for const in work.pop().co_consts:
-            if type(const) is _CodeType:
-                codes.setdefault((const.co_name, const.co_firstlineno), []).append(const)
-                work.append(const)
-    return codes
 
 
 cdef _index(source, tree):
@@ -119,6 +86,8 @@ cdef _index(source, tree):
             elif kind in _FUNCTIONS:
                 first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
                 definitions.setdefault((node.name, first), []).append(Definition(node, scopes))
+        elif kind is ast.Global and scopes:
+            source.globals.setdefault(scopes[-1], []).append(node.names)
         if not scopes:
             _note_module_name(source, node, kind)
         for field in _fields_of(kind):
