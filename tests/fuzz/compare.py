@@ -235,8 +235,8 @@ def _unrolls(text: str) -> bool:
 def _without_known(seen: Seen, name: str) -> Seen:
     """What was seen without what is documented to differ.
 
-    Lines just resumed; from 3.13 quick ends of generators; where a coroutine is freed that was never awaited, for a
-    wrapper holds its arguments until it returns.
+    Lines just resumed; from 3.13 quick ends of generators; where a coroutine is freed that was never awaited, and
+    where a generator that was not run to its end, for a wrapper holds its arguments until it returns.
     """
     events: list[tuple[Any, ...]] = []
     for event in seen.events:
@@ -244,7 +244,8 @@ def _without_known(seen: Seen, name: str) -> Seen:
             continue
         events.append(event)
         kinds = [each[0] for each in events[-3:]]
-        if name in _ENDING and kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit":
+        is_end = kinds == ["call", "exception", "return"] and events[-2][3] == "GeneratorExit"
+        if is_end and name in (*_ENDING, *_OTHER_CODE):
             del events[-3:]
     told = seen.warnings
     if name in _OTHER_CODE:
