@@ -763,6 +763,46 @@ def test_what_may_not_be_asked(kind: str, action: Any, text: str) -> None:
     assert f"line {f.__code__.co_firstlineno + 1}: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda at, node, probe: at.mark(node, probe),
+        lambda at, node, probe: at.mark([node], probe),
+        lambda at, node, probe: at.mark(at.node, probe),
+        lambda at, node, probe: at.mark_end(node, "body", probe),
+        lambda at, node, probe: at.through(node.test, probe),
+        lambda at, node, probe: at.callee(node.test, probe),
+        lambda at, node, probe: at.around(node.test, probe, probe),
+    ],
+)
+def test_what_is_asked_at_a_node_of_another_tree_is_not_lost(ask: Any) -> None:
+    """It is refused, and the message shows where the pass was."""
+    foreign = ast.parse("while f(): pass").body[0]
+
+    class Lost(recompyle.Pass):
+        level = "value"
+
+        def visit_Return(self, node: Any, at: Any) -> None:
+            ask(at, foreign, Probe("x", []))
+
+    with pytest.raises(PassError, match="is no part of the function's body") as caught:
+        recompyle.rewrite(add, Lost())
+    assert str(caught.value).endswith("    return total\n    ^^^^^^^^^^^^")
+
+
+def test_error_at_a_node_without_a_place_shows_what_it_stands_in() -> None:
+    def f(x: Any, y: Any) -> Any:
+        match x:
+            case int():
+                with y:
+                    return x + 1 + x
+
+    for kind, shown in ("match_case", "    match x:"), ("withitem", "    with y:"), ("Add", None):
+        with pytest.raises(PassError) as caught:
+            recompyle.rewrite(f, Each(kind, lambda node, at: at.site(node, "here")))
+        assert dict(enumerate(str(caught.value).splitlines())).get(2) == shown
+
+
 def test_failed_rewrite_in_place_leaves_the_function() -> None:
     def fail(node: Any, at: Any) -> None:
         raise RuntimeError
