@@ -7,12 +7,14 @@ import copy
 import functools
 import gc
 import inspect
+import linecache
 import os
 import pickle
 import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from helpers import CallLog
@@ -76,8 +78,6 @@ def test_any_number_of_arguments(log: CallLog, count: int) -> None:
     names: dict[str, Any] = {"__name__": __name__}
     half = count // 2
     parts = [str(i) for i in range(half)] + [f"k{i}={i}" for i in range(half, count)]
-    import linecache
-
     text = f"def f(g):\n    return g({', '.join(parts)})\n"
     linecache.cache[f"<many {count}>"] = (len(text), None, text.splitlines(True), f"<many {count}>")
     exec(compile(text, f"<many {count}>", "exec"), names)
@@ -234,6 +234,22 @@ def filtered(options: Any) -> list[str]:
 )  # fmt: skip
 def test_filters(options: Any, expected: list[str]) -> None:
     assert filtered(options) == expected
+
+
+@pytest.mark.parametrize(
+    "subscript", ["0", "-1", "k", "k.x", "k[0]", "'x'", "'x.y'", "1:2", "1, 2", "k, 1:2", "*k, 0", "()", "k + 1", "k or 1"]
+)
+def test_a_subscript_is_matched_as_it_is_written(subscript: str, log: CallLog) -> None:
+    text = f"def f(a, k):\n    a[{subscript}].get()\n    a[other].get()\n"
+    file = f"<subscript {subscript}>"
+    linecache.cache[file] = len(text), None, text.splitlines(True), file
+    names: dict[str, Any] = {"__name__": __name__, "other": 1}
+    exec(compile(text, file, "exec"), names)
+    anything = mock.MagicMock()
+    anything.__iter__.return_value = []
+    anything.__index__.return_value = 0
+    run(log, names["f"], anything, anything, whitelist=[f"a[{subscript}].get"])
+    assert log.sources == [f"a[{subscript}].get()"]
 
 
 def test_a_name_of_the_program_is_no_builtin(log: CallLog) -> None:
