@@ -375,6 +375,15 @@ def test_what_is_no_value_of_its_own() -> None:
     assert set(reasons["x"]) == {None}
 
 
+def test_a_constant_that_a_comprehension_gives_can_be_observed() -> None:
+    def f(xs: Any) -> Any:
+        return [1 for _ in xs], {2: 3 for _ in xs}, [x for x in xs if 4]
+
+    asker = Asker()
+    recompyle.rewrite(f, asker)
+    assert [asker.reasons[each] for each in "1234"] == [[None], [None], [None], ["it is a constant"]]
+
+
 # -- the verbs ---------------------------------------------------------------------------------------------
 
 
@@ -486,7 +495,7 @@ async def calls(f: Any, a: Any, x: Any) -> None:
     f().m()
     f().n.m()
     a[f()].m()
-    (lambda: f())()  # noqa: PLC3002
+    (lambda: f())()
     await x
     await f(a)
     await f()

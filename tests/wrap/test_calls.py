@@ -369,6 +369,24 @@ def test_wrappers_of_many_kinds(log: CallLog) -> None:
     assert run(lambda *args: args, g)[0] is len
 
 
+def test_a_wrapper_with_an_equality_of_its_own_does_not_disturb_the_code() -> None:
+    class Odd:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("the wrapper was compared")
+
+        def __call__(self, call: Any, extras: Any, /, *args: Any) -> Any:
+            return call(*args)
+
+    def f() -> int:
+        return len("abc")
+
+    one, two = (recompyle.rewrite(f, WrapCalls(Odd())) for _ in range(2))
+    assert len({one.__code__, two.__code__, f.__code__}) == 3
+    assert one() == two() == 3
+
+
 # -- order, references, generators, coroutines
 
 
