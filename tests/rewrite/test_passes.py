@@ -377,7 +377,7 @@ def test_what_is_no_value_of_its_own() -> None:
 
 def test_a_constant_that_a_comprehension_gives_can_be_observed() -> None:
     def f(xs: Any) -> Any:
-        return [1 for _ in xs], {2: 3 for _ in xs}, [x for x in xs if 4]
+        return [1 for _ in xs], {2: 3 for _ in xs}, [x for x in xs if 4]  # noqa: B035
 
     asker = Asker()
     recompyle.rewrite(f, asker)
