@@ -592,7 +592,8 @@ class Cursor:
         """
         if self._by.level != "free":
             self._refuse(node, f"only a pass of level 'free' replaces nodes, and this one has level {self._by.level!r}")
-        if not hasattr(node, "lineno") or id(node) not in self._plan.parents:
+        self._own(node)
+        if not hasattr(node, "lineno"):
             self._refuse(node, f"a {type(node).__name__} that stands here cannot be replaced")
         sort = next(each for each in reversed(type(node).__mro__) if issubclass(each, ast.AST) and each is not ast.AST)
         several = sort is ast.stmt and isinstance(new, list)

@@ -833,6 +833,7 @@ def test_what_may_not_be_asked(kind: str, action: Any, text: str) -> None:
         lambda at, node, probe: at.through(node.test, probe),
         lambda at, node, probe: at.callee(node.test, probe),
         lambda at, node, probe: at.around(node.test, probe, probe),
+        lambda at, node, probe: at.replace(node, ast.Pass()),
     ],
 )
 def test_what_is_asked_at_a_node_of_another_tree_is_not_lost(ask: Any) -> None:
@@ -840,7 +841,7 @@ def test_what_is_asked_at_a_node_of_another_tree_is_not_lost(ask: Any) -> None:
     foreign = ast.parse("while f(): pass").body[0]
 
     class Lost(recompyle.Pass):
-        level = "value"
+        level = "free"
 
         def visit_Return(self, node: Any, at: Any) -> None:
             ask(at, foreign, Probe("x", []))

@@ -490,6 +490,39 @@ def test_a_generator_as_wrapper_is_hidden() -> None:
         assert names(caught(iterating)) == ["iterating", "step_and_fail", "fail"]
 
 
+def made_inside() -> Any:
+    async def inner() -> None:
+        await wait_and_fail()
+
+    return inner()
+
+
+def method_made_inside() -> Any:
+    class Local:
+        async def method(self) -> None:
+            await wait_and_fail()
+
+    return Local().method()
+
+
+def expression_made_inside() -> Any:
+    async def drive(each: Any) -> None:
+        async for _ in each:
+            pass
+
+    return drive((await wait_and_fail()) for _ in "a")  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("make", [made_inside, method_made_inside, expression_made_inside])
+def test_a_coroutine_as_wrapper_is_hidden_in_what_the_function_makes(make: Any) -> None:
+    """It runs when the function is done, so nothing of the function's own sees the exception."""
+    plain = names(caught(asyncio.run, make()))
+    wrap = WrapCalls(waiting_wrapper, hide_wrapper=True, whitelist="wait_and_fail")
+    with recompyle.apply(make, wrap):
+        assert names(caught(asyncio.run, make())) == plain
+    assert plain[-2:] == ["wait_and_fail", "fail"]
+
+
 # -- hooks
 
 
