@@ -238,7 +238,7 @@ def test_filters(options: Any, expected: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "subscript",
-    ["0", "-1", "k", "k.x", "k[0]", "'x'", "'x.y'", "1:2", "1, 2", "k, 1:2", "*k, 0", "()", "k + 1", "k or 1"],
+    ["0", "-1", "k", "k.x", "k[0]", "k['x']", "'x'", "'x.y'", "1:2", "1, 2", "k, 1:2", "*k, 0", "()", "k + 1", "k or 1"],
 )
 def test_a_subscript_is_matched_as_it_is_written(subscript: str, log: CallLog) -> None:
     text = f"def f(a, k):\n    a[{subscript}].get()\n    a[other].get()\n"
@@ -259,6 +259,32 @@ def test_a_name_of_the_program_is_no_builtin(log: CallLog) -> None:
 
     run(log, f, str, ignore_builtins=True)
     assert log.sources == ["len(1)"]
+
+
+def test_a_name_of_an_inner_function_is_no_builtin(log: CallLog) -> None:
+    def f() -> Any:
+        def inner(len: Any) -> Any:
+            return len(1), abs(-1)
+
+        return inner(str)
+
+    assert run(log, f, ignore_builtins=True) == ("1", 1)
+    assert log.sources == ["inner(str)", "len(1)"]
+
+
+def test_a_name_that_is_yet_to_be_defined_is_no_builtin(log: CallLog) -> None:
+    """Decorators run before what follows them in the module."""
+
+    def f() -> Any:
+        return defined_later(), abs(-1)  # type: ignore[name-defined]  # noqa: F821
+
+    wrap_calls(wrapper=log, ignore_builtins=True)(f)
+    globals()["defined_later"] = dict
+    try:
+        assert f() == ({}, 1)
+    finally:
+        del globals()["defined_later"]
+    assert log.sources == ["defined_later()"]
 
 
 def test_bad_options() -> None:
