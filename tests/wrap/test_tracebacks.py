@@ -523,6 +523,18 @@ def test_a_coroutine_as_wrapper_is_hidden_in_what_the_function_makes(make: Any) 
     assert plain[-2:] == ["wait_and_fail", "fail"]
 
 
+def test_a_generator_as_wrapper_is_hidden_in_a_function_made_inside() -> None:
+    def make() -> Any:
+        def inner() -> None:
+            for _ in step_and_fail():
+                pass
+
+        return inner
+
+    with recompyle.apply(make, WrapCalls(stepping_wrapper, hide_wrapper=True)):
+        assert names(caught(make())) == ["inner", "step_and_fail", "fail"]
+
+
 # -- hooks
 
 
