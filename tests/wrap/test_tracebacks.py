@@ -585,6 +585,26 @@ def test_hooks_go_in_any_order(order: tuple[int, ...]) -> None:
     assert (sys.excepthook, threading.excepthook) == before
 
 
+def test_a_hook_stays_when_another_one_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    for last in (0, 1):
+        handles = [recompyle.install_excepthook() for _ in range(2)]
+        handles[1 - last].restore()
+        with recompyle.apply(shallow, WrapCalls(hand_on)):
+            errors = [caught(shallow) for _ in range(3)]
+        sys.excepthook(ValueError, errors[0], errors[0].__traceback__)
+        hook = threading.excepthook
+        hook(threading.ExceptHookArgs((ValueError, errors[1], errors[1].__traceback__, None)))
+        hook(threading.ExceptHookArgs((ValueError, None, None, None)))
+        sys.excepthook(ValueError, None, None)  # type: ignore[arg-type]
+        handles[last].restore()
+        hook(threading.ExceptHookArgs((ValueError, errors[2], errors[2].__traceback__, None)))
+        assert [names(each) for each in errors] == [["shallow", "fail"]] * 2 + [["shallow", "hand_on", "fail"]]
+    assert len(seen) == 10
+
+
 def test_a_traceback_that_is_not_the_exceptions_own_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
