@@ -21,7 +21,7 @@ def dotted(node) -> str | None:
             node = node.value
         elif isinstance(node, ast.Subscript):
             index = node.slice
-            text = str(index.value) if isinstance(index, ast.Constant) else dotted(index) or ast.unparse(index)
+            text = str(index.value) if isinstance(index, ast.Constant) else dotted(index) or _unparsed(index)
             parts.append(f"[{text}]")
             node = node.value
         elif isinstance(node, ast.Name):
@@ -29,6 +29,11 @@ def dotted(node) -> str | None:
             return "".join(reversed(parts))
         else:
             return None
+
+
+def _unparsed(index) -> str:
+    """An index as text: of a tuple without the brackets that are not written there."""
+    return ast.unparse(ast.Subscript(ast.Name("_"), index))[2:-1]
 
 
 def local_names(code: CodeType) -> frozenset[str]:

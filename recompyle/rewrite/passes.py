@@ -28,6 +28,7 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _TRIES = (ast.Try, ast.TryStar)
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set, ast.Dict)
+_OPERATORS = (ast.boolop, ast.operator, ast.unaryop, ast.cmpop)  # one object for all places of a kind
 _FORMATTED = (ast.JoinedStr, *((ast.TemplateStr,) if hasattr(ast, "TemplateStr") else ()))
 
 
@@ -352,7 +353,10 @@ class Cursor:
     # -- asking ------------------------------------------------------------------------------------------
 
     def parent(self, node):
-        """The node's parent, or None for the function itself."""
+        """The node's parent, or None for the function itself.
+
+        An operator, such as ``ast.Add``, is one object wherever it stands; its parent is the last of these places.
+        """
         return self._plan.parents.get(id(node))
 
     def is_nested(self, node) -> bool:
@@ -404,6 +408,11 @@ class Cursor:
 
     def _refuse(self, node, reason):
         raise PassError(f"pass {self._by.name!r} in {self.function}: {reason}{self.excerpt(node)}")
+
+    def _own(self, node):
+        """Check that a node is one that the pass was shown: what is asked for at any other would get lost."""
+        if id(node) not in self._plan.parents:
+            raise ValueError(f"{node!r} is no part of the function's body")  # `guard` adds where the pass was
 
     def _checked(self, node, probe, *methods):
         for method in methods:
@@ -473,6 +482,7 @@ class Cursor:
         Raises:
             PassError: the place cannot be observed, see `why_not`; or the probe has no ``__getitem__``.
         """
+        self._own(node)
         reason = self.why_not(node)
         if reason is not None:
             self._refuse(node, f"line {node.lineno}: {self.source(node)!r} cannot be observed: {reason}")
@@ -494,6 +504,7 @@ class Cursor:
         Raises:
             PassError: the pass is not of level ``"value"``, or see `why_not_callee`.
         """
+        self._own(node)
         reason = self.why_not_callee(node)
         if self._by.level != "value":
             reason = f"a pass of level {self._by.level!r} leaves values as they are"
@@ -508,6 +519,7 @@ class Cursor:
             PassError: the node is not a statement of the function, or is its docstring; or the probe has no
                 ``__invert__``.
         """
+        self._own(statement)
         if not isinstance(statement, ast.stmt):
             source = self.source(statement)
             self._refuse(statement, f"line {statement.lineno}: only a statement can be marked, not {source!r}")
@@ -531,6 +543,7 @@ class Cursor:
         Raises:
             PassError: the node has no such block, or the probe has no ``__invert__``.
         """
+        self._own(statement)
         if isinstance(statement, _LOOPS):
             can_end = block in ("body", "orelse")
         else:
@@ -556,6 +569,7 @@ class Cursor:
         Raises:
             PassError: another kind of node, or ``super()``; or a probe lacks a method.
         """
+        self._own(node)
         if not isinstance(node, (ast.Call, ast.Await, ast.YieldFrom)) or is_super(node):
             self._refuse(node, "only a call, an await or a yield from can have something around it, and no super()")
         start = self._checked(node, start, "__getitem__", "__invert__")
@@ -578,7 +592,8 @@ class Cursor:
         """
         if self._by.level != "free":
             self._refuse(node, f"only a pass of level 'free' replaces nodes, and this one has level {self._by.level!r}")
-        if not hasattr(node, "lineno") or id(node) not in self._plan.parents:
+        self._own(node)
+        if not hasattr(node, "lineno"):
             self._refuse(node, f"a {type(node).__name__} that stands here cannot be replaced")
         sort = next(each for each in reversed(type(node).__mro__) if issubclass(each, ast.AST) and each is not ast.AST)
         several = sort is ast.stmt and isinstance(new, list)
@@ -696,7 +711,7 @@ def why_not(node, parent, at) -> "str | None":
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return "it is assigned to or deleted"
     if parent is None:
-        return "it is the function itself"
+        return "it is no part of the function's body"
     for rule in _RULES:
         reason = rule(node, parent, at)
         if reason is not None:
@@ -1026,6 +1041,8 @@ def guard(pass_, node, at, function, *arguments):
     except RecompyleError:
         raise
     except Exception as error:
-        where = at.excerpt(node) if node is not None and hasattr(node, "lineno") else ""
+        while node is not None and not hasattr(node, "lineno"):  # such as a match_case: what it stands in has a place
+            node = at.parent(node) if not isinstance(node, _OPERATORS) else None
+        where = at.excerpt(node)
         what = f"{type(error).__name__}: {error}"
         raise PassError(f"pass {pass_.name!r} failed in {at.function}: {what}{where}") from error

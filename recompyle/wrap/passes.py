@@ -6,7 +6,7 @@ from typing import Any
 
 from recompyle import inject
 from recompyle.rewrite.names import CallFilter, builtins_in, dotted
-from recompyle.rewrite.passes import Keepable, is_super
+from recompyle.rewrite.passes import Keepable
 from recompyle.wrap.extras import CallExtras
 from recompyle.wrap.probes import CallProbe
 from recompyle.wrap.tracebacks import SUSPENDED, CleanProbe, Tidy, functions_behind
@@ -76,7 +76,7 @@ class WrapCalls(Keepable):
 
     def visit_Call(self, node, at):
         name = dotted(node.func)
-        reason = "it looks at the frame that calls it" if name in LOOK_AT_CALLER or is_super(node) else None
+        reason = "it looks at the frame that calls it" if name in LOOK_AT_CALLER else None
         reason = reason or at.data.refusal(node, name) or at.why_not_callee(node)
         if reason is not None:
             at.skip(node, reason)

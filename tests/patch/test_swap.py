@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 
+import recompyle
 from recompyle.errors import NotRewritable
 from recompyle.patch import swap as swap_module
 from recompyle.patch.swap import check, swap, unswap
@@ -200,6 +201,45 @@ def test_monitoring_events_move_with_the_code():
     finally:
         monitoring.register_callback(tool, events.PY_START, None)
         monitoring.free_tool_id(tool)
+
+
+@pytest.mark.skipif(not HAS_MONITORING, reason="sys.monitoring begins with 3.12")
+def test_code_is_exchanged_while_events_are_on():
+    """The interpreter has put instructions of its own into code that is watched: none of them is copied."""
+    monitoring, tool = sys.monitoring, sys.monitoring.DEBUGGER_ID
+
+    def f(words):
+        total = 0
+        for word in words:
+            if word:
+                total += len(word)
+        return total
+
+    original, plain = f.__code__, f.__code__.co_code
+    unwatched = recompyle.rewrite(f, recompyle.Calls(recompyle.Counter)).__code__.co_code
+    names = ("LINE", "INSTRUCTION", "BRANCH", "BRANCH_LEFT", "BRANCH_RIGHT", "CALL", "PY_RETURN")
+    events = {getattr(monitoring.events, name) for name in names if hasattr(monitoring.events, name)}
+    seen = []
+    monitoring.use_tool_id(tool, "test")
+    try:
+        for each in events:
+            monitoring.register_callback(tool, each, lambda code, *_: seen.append(code))
+        monitoring.set_events(tool, sum(events))
+        assert f(["ab", ""]) == 2
+        calls = recompyle.Calls(recompyle.Counter)
+        with recompyle.apply(f, calls):
+            assert f(["ab", "", "c"]) == 3
+            changed = f.__code__
+        assert f(["ab"]) == 2
+    finally:
+        monitoring.set_events(tool, 0)
+        for each in events:
+            monitoring.register_callback(tool, each, None)
+        monitoring.free_tool_id(tool)
+    assert original in seen and changed in seen
+    assert [counter.count for counter in calls.probes.values()] == [2]
+    assert f.__code__ is original and original.co_code == plain
+    assert changed.co_code == unwatched
 
 
 VETO = """

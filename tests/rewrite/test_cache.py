@@ -277,6 +277,31 @@ print(len(hook.functions))
 """
 
 
+def test_a_file_is_whole_before_it_takes_the_place_of_another(folder, monkeypatch):
+    """Whoever reads meanwhile reads the old one or the new one; where it cannot be put there, nothing is left over."""
+    rewritten([textwrap.dedent])
+    (file,) = folder.iterdir()
+    old = file.read_bytes()
+    replace, seen = os.replace, []
+
+    def watched(source, target):
+        assert Path(target) == file and file.read_bytes() == old
+        seen.append(len(cache._read(Path(source))))
+        replace(source, target)
+
+    def refused(source, target):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "replace", refused)
+    rewritten([textwrap.indent])
+    assert list(folder.iterdir()) == [file] and file.read_bytes() == old
+    monkeypatch.setattr(os, "replace", watched)
+    rewritten([textwrap.indent])
+    assert list(folder.iterdir()) == [file]
+    assert seen == [len(cache._read(file))] and seen[0] > 0
+    assert file.read_bytes() != old
+
+
 def test_many_processes_share_a_folder(folder):
     environment = {**os.environ, "PYTHONPATH": str(Path(recompyle.__file__).parents[1])}
     children = [
@@ -299,3 +324,14 @@ def test_another_build_of_the_rewriter_proves_anew(folder, proved, monkeypatch):
     monkeypatch.setattr(cache, "_provers", lambda: provers[:-1])
     rewritten([textwrap.dedent])
     assert proved == ["dedent", "dedent"]
+
+
+@pytest.mark.parametrize("name", ["__version__", "MAGIC_NUMBER", "HAS_COLUMNS"])
+def test_another_version_or_interpreter_proves_anew(name, folder, proved, monkeypatch):
+    rewritten([textwrap.dedent])
+    with monkeypatch.context() as other:
+        other.setattr(cache, name, b"other")
+        rewritten([textwrap.dedent])
+    rewritten([textwrap.dedent])
+    assert proved == ["dedent", "dedent"]
+    assert len(list(folder.iterdir())) == 2

@@ -105,6 +105,16 @@ def test_141_the_message_names_the_line(tmp_path: Path) -> None:
         profiled(module.work)
 
 
+def test_141_the_message_names_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "moved.py"
+    path.write_text(ORIGINAL, encoding="utf-8")
+    module = load(path, "moved")
+    path.write_text("# more\n# and more\n" + ORIGINAL, encoding="utf-8")
+    linecache.checkcache()
+    with pytest.raises(SourceMismatch, match=r"work is not defined at .*moved\.py, line 5; .* line 7\b"):
+        profiled(module.work)
+
+
 def test_141_edited_and_put_back(tmp_path: Path) -> None:
     path = tmp_path / "put_back.py"
     path.write_text(ORIGINAL, encoding="utf-8")

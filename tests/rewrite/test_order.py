@@ -119,6 +119,22 @@ def test_earlier_passes_are_inner_on_one_node(layers: bool) -> None:
     assert log == []
 
 
+def test_order_stays_when_a_layer_goes() -> None:
+    log: list[str] = []
+    passes = {word: say(recompyle.Calls, word, log) for word in "abc"}
+    patches = {word: recompyle.apply(work, passes[word]) for word in "abc"}
+    patches["b"].restore()
+    work("x")
+    assert log == ["a 1", "c 1"]
+    log.clear()
+    patches["b"] = recompyle.apply(work, passes["b"])
+    patches["a"].restore()
+    work("x")
+    assert log == ["c 1", "b 1"]
+    for each in patches.values():
+        each.restore()
+
+
 def test_counts_outlive_a_rebuild_by_other_layers() -> None:
     counts = recompyle.Statements(recompyle.Counter)
     patch = recompyle.apply(work, counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import re
 import sys
 import types
 from collections import Counter
@@ -398,6 +399,15 @@ def test_what_is_no_value_of_its_own() -> None:
     assert set(reasons["x"]) == {None}
 
 
+def test_a_constant_that_a_comprehension_gives_can_be_observed() -> None:
+    def f(xs: Any) -> Any:
+        return [1 for _ in xs], {2: 3 for _ in xs}, [x for x in xs if 4]  # noqa: B035
+
+    asker = Asker()
+    recompyle.rewrite(f, asker)
+    assert [asker.reasons[each] for each in "1234"] == [[None], [None], [None], ["it is a constant"]]
+
+
 # -- the verbs ---------------------------------------------------------------------------------------------
 
 
@@ -495,6 +505,56 @@ def test_around_without_arguments_starts_in_front() -> None:
     new = recompyle.rewrite(f, Each("Call", lambda node, at: at.around(node, Probe("start", log, end), end)))
     assert new() == {}
     assert log == ["start", ("end", {})]
+
+
+async def calls(f: Any, a: Any, x: Any) -> None:
+    f(a, x)
+    f(a, key=x)
+    f(a, key=a, **x)
+    f(key=a, *x)  # noqa: B026
+    f(*a, *x)
+    f()
+    a.m()
+    f()()
+    f().m()
+    f().n.m()
+    a[f()].m()
+    (lambda: f())()
+    await x
+    await f(a)
+    await f()
+    await (x or f)
+
+
+STARTS = """\
+@e[f(a, @s[x])]
+@e[f(a, key=@s[x])]
+@e[f(a, key=a, **@s[x])]
+@e[f(*x, key=@s[a])]
+@e[f(*a, *@s[x])]
+(~@s)[f()]
+(~@s)[a.m()]
+@e[@s[(~@s)[f()]]()]
+@e[@s[(~@s)[f()]].m()]
+@e[@s[(~@s)[f()].n].m()]
+@e[@s[a[(~@s)[f()]]].m()]
+(~@s)[(lambda: (~@s)[f()])()]
+(~@s)[await x]
+@e[await @e[f(@s[@s[a]])]]
+(~@s)[await (~@s)[f()]]
+(~@s)[await (x or f)]
+"""
+
+
+def test_the_start_stands_behind_what_is_evaluated_before_the_call() -> None:
+    probe = Probe("x", [])
+
+    def around(node: Any, at: Any) -> None:
+        at.around(node, probe, probe)
+
+    shown = recompyle.preview(calls, Each("Call", around), Each("Await", around)).source
+    text = "".join(line[4:] + "\n" for line in shown.splitlines()[1:])
+    assert re.sub(r"@(start|end)_?\d*", lambda found: f"@{found[1][0]}", text) == STARTS
 
 
 def test_site_knows_place_and_text() -> None:
@@ -785,6 +845,59 @@ def test_what_may_not_be_asked(kind: str, action: Any, text: str) -> None:
         recompyle.rewrite(f, Each(kind, action))
     assert text in str(caught.value)
     assert f"line {f.__code__.co_firstlineno + 1}: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda at, node, probe: at.mark(node, probe),
+        lambda at, node, probe: at.mark([node], probe),
+        lambda at, node, probe: at.mark(at.node, probe),
+        lambda at, node, probe: at.mark_end(node, "body", probe),
+        lambda at, node, probe: at.through(node.test, probe),
+        lambda at, node, probe: at.callee(node.test, probe),
+        lambda at, node, probe: at.around(node.test, probe, probe),
+        lambda at, node, probe: at.replace(node, ast.Pass()),
+    ],
+)
+def test_what_is_asked_at_a_node_of_another_tree_is_not_lost(ask: Any) -> None:
+    """It is refused, and the message shows where the pass was."""
+    foreign = ast.parse("while f(): pass").body[0]
+
+    class Lost(recompyle.Pass):
+        level = "free"
+
+        def visit_Return(self, node: Any, at: Any) -> None:
+            ask(at, foreign, Probe("x", []))
+
+    with pytest.raises(PassError, match="is no part of the function's body") as caught:
+        recompyle.rewrite(add, Lost())
+    assert str(caught.value).endswith("    return total\n    ^^^^^^^^^^^^")
+
+
+def test_nodes_of_which_nothing_can_be_observed() -> None:
+    asked = []
+
+    def ask(node: Any, at: Any) -> None:
+        asked.extend(at.why_not(each) for each in (node, ast.parse("x + 1").body[0].value, at.node))  # type: ignore[attr-defined]
+
+    recompyle.rewrite(add, Each("Return", ask))
+    recompyle.rewrite(lambda x: x + 1, Each("BinOp", ask))
+    foreign = "it is no part of the function's body"
+    assert asked == ["it is not an expression", foreign, "it is not an expression", None, foreign, foreign]
+
+
+def test_error_at_a_node_without_a_place_shows_what_it_stands_in() -> None:
+    def f(x: Any, y: Any) -> Any:
+        match x:
+            case int():
+                with y:
+                    return x + 1 + x
+
+    for kind, shown in ("match_case", "    match x:"), ("withitem", "    with y:"), ("Add", None):
+        with pytest.raises(PassError) as caught:
+            recompyle.rewrite(f, Each(kind, lambda node, at: at.site(node, "here")))
+        assert dict(enumerate(str(caught.value).splitlines())).get(2) == shown
 
 
 def test_failed_rewrite_in_place_leaves_the_function() -> None:

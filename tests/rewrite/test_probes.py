@@ -7,7 +7,9 @@ import copy
 import gc
 import sys
 import threading
+import time
 import traceback
+import types
 import weakref
 from typing import Any
 
@@ -92,6 +94,37 @@ def test_clock_keeps_nothing_of_runs_that_fail_and_serves_recursion_and_threads(
         f(1)
     assert times.clock.count == 202
     assert 0 < times.clock.max_ns <= times.clock.total_ns
+
+
+def test_clock_tells_runs_that_take_turns_apart() -> None:
+    """A run that an exception ends in between leaves the other one's start alone."""
+    delay = 2_000_000  # ns
+
+    async def f(others: Any) -> None:
+        await others
+
+    class Times(Pass):
+        def visit_Await(self, node: ast.Await, at: Any) -> None:
+            at.around(node, self.clock.start, self.clock.end)
+
+    @types.coroutine
+    def others() -> Any:
+        yield
+
+    times = Times()
+    with recompyle.apply(f, times):
+        first, second = f(others()), f(others())
+        first.send(None)
+        until = time.perf_counter_ns() + delay
+        while time.perf_counter_ns() < until:
+            pass
+        second.send(None)
+        with pytest.raises(KeyError):
+            second.throw(KeyError)
+        with pytest.raises(StopIteration):
+            first.send(None)
+    assert times.clock.count == 1
+    assert times.clock.total_ns == times.clock.max_ns >= delay / 2  # two clocks may differ a little
 
 
 # -- probes written in Python ------------------------------------------------------------------------------

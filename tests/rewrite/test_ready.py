@@ -99,6 +99,23 @@ def test_statements() -> None:
     }
 
 
+def test_a_text_that_is_no_docstring_is_a_statement() -> None:
+    def f(x: Any) -> Any:
+        """This is one."""
+        "no docstring any more"
+        if x:
+            "nor this"
+        return g
+
+    def g() -> None: ...
+
+    marked = Statements(Counter)
+    recompyle.preview(f, marked)
+    recompyle.preview(g, marked)
+    texts = [site.source for site in marked.probes if site.source.startswith(('"', "'", "."))]
+    assert texts == ['"no docstring any more"', '"nor this"', "..."]
+
+
 def test_assignments() -> None:
     made = Assignments(Note)
     found = seen(made, ITEMS)

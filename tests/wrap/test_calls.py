@@ -7,12 +7,14 @@ import copy
 import functools
 import gc
 import inspect
+import linecache
 import os
 import pickle
 import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from helpers import CallLog
@@ -76,8 +78,6 @@ def test_any_number_of_arguments(log: CallLog, count: int) -> None:
     names: dict[str, Any] = {"__name__": __name__}
     half = count // 2
     parts = [str(i) for i in range(half)] + [f"k{i}={i}" for i in range(half, count)]
-    import linecache
-
     text = f"def f(g):\n    return g({', '.join(parts)})\n"
     linecache.cache[f"<many {count}>"] = (len(text), None, text.splitlines(True), f"<many {count}>")
     exec(compile(text, f"<many {count}>", "exec"), names)
@@ -236,12 +236,55 @@ def test_filters(options: Any, expected: list[str]) -> None:
     assert filtered(options) == expected
 
 
+@pytest.mark.parametrize(
+    "subscript",
+    ["0", "-1", "k", "k.x", "k[0]", "k['x']", "'x'", "'x.y'", "1:2", "1, 2", "k, 1:2", "*k, 0", "()", "k + 1"],
+)
+def test_a_subscript_is_matched_as_it_is_written(subscript: str, log: CallLog) -> None:
+    text = f"def f(a, k):\n    a[{subscript}].get()\n    a[other].get()\n"
+    file = f"<subscript {subscript}>"
+    linecache.cache[file] = len(text), None, text.splitlines(True), file
+    names: dict[str, Any] = {"__name__": __name__, "other": 1}
+    exec(compile(text, file, "exec"), names)
+    anything = mock.MagicMock()
+    anything.__iter__.return_value = []
+    anything.__index__.return_value = 0
+    run(log, names["f"], anything, anything, whitelist=[f"a[{subscript}].get"])
+    assert log.sources == [f"a[{subscript}].get()"]
+
+
 def test_a_name_of_the_program_is_no_builtin(log: CallLog) -> None:
     def f(len: Any) -> Any:
         return len(1), abs(-1)
 
     run(log, f, str, ignore_builtins=True)
     assert log.sources == ["len(1)"]
+
+
+def test_a_name_of_an_inner_function_is_no_builtin(log: CallLog) -> None:
+    def f() -> Any:
+        def inner(len: Any) -> Any:
+            return len(1), abs(-1)
+
+        return inner(str)
+
+    assert run(log, f, ignore_builtins=True) == ("1", 1)
+    assert log.sources == ["inner(str)", "len(1)"]
+
+
+def test_a_name_that_is_yet_to_be_defined_is_no_builtin(log: CallLog) -> None:
+    """Decorators run before what follows them in the module."""
+
+    def f() -> Any:
+        return defined_later(), abs(-1)  # type: ignore[name-defined]  # noqa: F821
+
+    wrap_calls(wrapper=log, ignore_builtins=True)(f)
+    globals()["defined_later"] = dict
+    try:
+        assert f() == ({}, 1)
+    finally:
+        del globals()["defined_later"]
+    assert log.sources == ["defined_later()"]
 
 
 def test_bad_options() -> None:
@@ -350,6 +393,24 @@ def test_wrappers_of_many_kinds(log: CallLog) -> None:
         return len("abc")
 
     assert run(lambda *args: args, g)[0] is len
+
+
+def test_a_wrapper_with_an_equality_of_its_own_does_not_disturb_the_code() -> None:
+    class Odd:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("the wrapper was compared")
+
+        def __call__(self, call: Any, extras: Any, /, *args: Any) -> Any:
+            return call(*args)
+
+    def f() -> int:
+        return len("abc")
+
+    one, two = (recompyle.rewrite(f, WrapCalls(Odd())) for _ in range(2))
+    assert len({one.__code__, two.__code__, f.__code__}) == 3
+    assert one() == two() == 3
 
 
 # -- order, references, generators, coroutines

@@ -28,6 +28,7 @@ DIFFERENT = {
     129: "the wrapper's arguments hold references",
     135: "the callee looks at the frame that called it, which is the wrapper's",
     149: "builtins are called in the wrapper's frame",
+    155: "builtins allocate in the wrapper's frame",
     160: "the callee looks at the instruction that called it, which is in the wrapper",
 }
 

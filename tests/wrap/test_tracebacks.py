@@ -490,6 +490,51 @@ def test_a_generator_as_wrapper_is_hidden() -> None:
         assert names(caught(iterating)) == ["iterating", "step_and_fail", "fail"]
 
 
+def made_inside() -> Any:
+    async def inner() -> None:
+        await wait_and_fail()
+
+    return inner()
+
+
+def method_made_inside() -> Any:
+    class Local:
+        async def method(self) -> None:
+            await wait_and_fail()
+
+    return Local().method()
+
+
+def expression_made_inside() -> Any:
+    async def drive(each: Any) -> None:
+        async for _ in each:
+            pass
+
+    return drive((await wait_and_fail()) for _ in "a")  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("make", [made_inside, method_made_inside, expression_made_inside])
+def test_a_coroutine_as_wrapper_is_hidden_in_what_the_function_makes(make: Any) -> None:
+    """It runs when the function is done, so nothing of the function's own sees the exception."""
+    plain = names(caught(asyncio.run, make()))
+    wrap = WrapCalls(waiting_wrapper, hide_wrapper=True, whitelist="wait_and_fail")
+    with recompyle.apply(make, wrap):
+        assert names(caught(asyncio.run, make())) == plain
+    assert plain[-2:] == ["wait_and_fail", "fail"]
+
+
+def test_a_generator_as_wrapper_is_hidden_in_a_function_made_inside() -> None:
+    def make() -> Any:
+        def inner() -> None:
+            for _ in step_and_fail():
+                pass
+
+        return inner
+
+    with recompyle.apply(make, WrapCalls(stepping_wrapper, hide_wrapper=True)):
+        assert names(caught(make())) == ["inner", "step_and_fail", "fail"]
+
+
 # -- hooks
 
 
@@ -538,6 +583,26 @@ def test_hooks_go_in_any_order(order: tuple[int, ...]) -> None:
     for i in order:
         handles[i].restore()
     assert (sys.excepthook, threading.excepthook) == before
+
+
+def test_a_hook_stays_when_another_one_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    for last in (0, 1):
+        handles = [recompyle.install_excepthook() for _ in range(2)]
+        handles[1 - last].restore()
+        with recompyle.apply(shallow, WrapCalls(hand_on)):
+            errors = [caught(shallow) for _ in range(3)]
+        sys.excepthook(ValueError, errors[0], errors[0].__traceback__)
+        hook = threading.excepthook
+        hook(threading.ExceptHookArgs((ValueError, errors[1], errors[1].__traceback__, None)))
+        hook(threading.ExceptHookArgs((ValueError, None, None, None)))
+        sys.excepthook(ValueError, None, None)  # type: ignore[arg-type]
+        handles[last].restore()
+        hook(threading.ExceptHookArgs((ValueError, errors[2], errors[2].__traceback__, None)))
+        assert [names(each) for each in errors] == [["shallow", "fail"]] * 2 + [["shallow", "hand_on", "fail"]]
+    assert len(seen) == 10
 
 
 def test_a_traceback_that_is_not_the_exceptions_own_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
