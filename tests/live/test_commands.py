@@ -13,6 +13,7 @@ import threading
 import pytest
 from programs import LIMIT, ROOT, until
 
+from recompyle.cli import main
 from recompyle.live import place
 from recompyle.live.client import place_of
 
@@ -263,6 +264,18 @@ def test_hostile_names_cannot_order_the_terminal_about(start):
 # -- exit codes
 
 
+@pytest.mark.parametrize("words", ["ps --json", "list 1", "watch 1", "attach 1", "instrument 1 a:b", "restore 1 --all"])
+def test_an_interrupt_at_any_time(monkeypatch, capsys, words):
+    """Such as while a command still looks for its process."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, "found", interrupted)
+    assert main(["live", *words.split()]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_usage():
     commands = (
         "list", "list x", "instrument 1", "restore 1", "restore 1 a:b --all", "watch 1 a b", "attach 1 a:b",
@@ -293,6 +306,10 @@ def test_refused(start):
     refused = done("instrument", program.pid, "__main__:nothing", "math:sin", "no path", "--once")
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 3
+    for wrong in ("__main__:totl", "total"):
+        assert f"did you mean {TOTAL}" in done("instrument", program.pid, wrong).stderr
+    waiting = done("instrument", program.pid, "not_there.yet:f", "--once")
+    assert waiting.stderr == "pending not_there.yet:f: its module is not imported yet\n"
     some = done("instrument", program.pid, "__main__:nothing", TOTAL, "--once")
     assert some.returncode == 1 and TOTAL in some.stdout
 

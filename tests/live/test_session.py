@@ -7,7 +7,7 @@ import pytest
 from scripted import Clock, Scripted
 
 from recompyle import live
-from recompyle.live.session import COLUMNS, HZ, Session
+from recompyle.live.session import COLUMNS, HZ, Session, did_you_mean
 from recompyle.live.source import Local
 
 WAIT = 30
@@ -350,6 +350,15 @@ def test_unknown_path_brings_the_nearest_ones():
     assert "did you mean app.orders:checkout" in text
 
 
+def test_nearest_paths():
+    known = ["app.orders:Cart.add", "app.orders:checkout", "app.orders:total", "app.users:total", "b:f"]
+    assert did_you_mean("total", known) == "; did you mean app.orders:total, app.users:total?"
+    assert did_you_mean("Cart.add", known) == "; did you mean app.orders:Cart.add?"
+    assert did_you_mean("app.orders:chekout", known).startswith("; did you mean app.orders:checkout")
+    assert did_you_mean("app.orders:x", known).count(":") == 3
+    assert did_you_mean("nothing of it", known) == ""
+
+
 def test_completion():
     source = Scripted(checkout=1, check=1, total=1)
     source.held["app.orders:total"]["path"] = "app.users:Total.of"
@@ -359,7 +368,6 @@ def test_completion():
     assert session.complete("app.u") == ["app.users:Total.of"]
     assert session.complete("hook app.orders:c") == ["hook app.orders:check", "hook app.orders:checkout"]
     assert session.complete("nothing") == []
-    assert session.nearest("app.orders:chekout")[0] == "app.orders:checkout"
 
 
 def test_snapshot_is_json():
