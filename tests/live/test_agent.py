@@ -208,6 +208,24 @@ def test_who_says_nothing_is_closed(start):
     assert client.lines() == []
 
 
+def test_the_limits(start):
+    """As they are told, and as documented."""
+    program = start(APP)
+    client = Raw(program, hello=False)
+    client.line()
+    answer = client.ask("hello", v=1, token=place.read_token(client.where))
+    assert answer["limits"] == {
+        "message": 64 * 1024, "depth": 8, "clients": 8, "probes": 200, "page": 500, "requests_a_second": 1000,
+        "lease_s": 5.0,
+    }  # fmt: skip
+    assert (proto.HELLO_SECONDS, proto.QUEUE_BYTES, proto.BAD_MESSAGES) == (2.0, 1024 * 1024, 3)
+    assert client.ask("subscribe", hz=20)["ok"]
+    client.send({"id": 8, "op": "subscribe", "hz": 20.5})
+    while "error" not in (answer := client.line()):
+        pass
+    assert answer["error"]["slug"] == "bad_message"
+
+
 def test_other_versions_are_told_both_numbers(start):
     program = start(APP)
     client = Raw(program, hello=False)
