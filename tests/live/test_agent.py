@@ -183,6 +183,14 @@ def test_a_wrong_token(start, token):
     assert_well(program)
 
 
+def test_tokens_are_compared_in_constant_time(start):
+    code = "import hmac\ncompared, compare = [], hmac.compare_digest\n"
+    code += "hmac.compare_digest = lambda one, other: (compared.append(1), compare(one, other))[1]\n"
+    program = start(code + APP)
+    with program.connect():
+        assert program.told("compared") == [1]
+
+
 def test_a_client_with_a_wrong_token_is_told_so(start, monkeypatch):
     program = start(APP)
     monkeypatch.setattr(place, "read_token", lambda where: "0" * 64)
@@ -815,6 +823,21 @@ def test_what_is_no_agent(fake, line):
     with pytest.raises(Unreachable) as refusal:
         fake(line, greets=False).connect()
     assert refusal.value.slug in ("no_agent", "not_permitted")
+
+
+@linux
+def test_a_socket_that_another_process_serves(runtime):
+    """Its name tells one process; it is another one that listens."""
+    here = place.new()
+    where = here._replace(pid=os.getppid())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(where.socket)
+        listener.listen()
+        with pytest.raises(Unreachable, match=f"is served by process {os.getpid()}, not {os.getppid()}") as refusal:
+            greeting(where, LIMIT)
+    assert refusal.value.slug == "no_agent"
+    where.remove()
+    here.remove()
 
 
 def test_an_agent_of_another_version(fake):

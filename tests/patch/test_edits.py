@@ -141,6 +141,35 @@ def test_hooks_are_told_apart_by_the_text_of_their_argument():
         assert (first(), second(), third(), seen) == (1, 2, 3, ["name", "name", "nave"])
 
 
+def test_edits_with_one_probe_are_told_apart_by_where_it_goes():
+    """Closures share what was written for one of them only if it was to go to the same places."""
+
+    def factory(n):
+        def total(items):
+            count = len(items)
+            return count + sum(item for item in items) + n
+
+        return total
+
+    first = factory(0).__code__.co_firstlineno
+    probe = Hits()
+    wanted = [
+        ({}, 2), ({"lines": {first + 1}}, 1), ({"lines": {first + 1, first + 2}}, 2), ({"index": 0}, 1),
+        ({"include_implicit": True}, 3), ({"where": lambda site: site.line == first + 2}, 1),
+        ({"where": lambda site: site.line is not None}, 2),
+    ]  # fmt: skip
+    functions = [factory(10) for _ in wanted]
+    patches = [
+        recompyle.apply(function, inject.Edit("called", probe, **how))
+        for function, (how, _) in zip(functions, wanted, strict=True)
+    ]
+    for function, (how, count) in zip(functions, wanted, strict=True):
+        probe.count = 0
+        assert (function([1, 2]), probe.count) == (15, count), how
+    for patch in patches:
+        patch.restore()
+
+
 def test_closures_to_come():
     global _factory
 
