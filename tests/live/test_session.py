@@ -7,7 +7,7 @@ import pytest
 from scripted import Clock, Scripted
 
 from recompyle import live
-from recompyle.live.session import COLUMNS, HZ, Session, did_you_mean
+from recompyle.live.session import COLUMNS, Session, did_you_mean
 from recompyle.live.source import Local
 
 WAIT = 30
@@ -258,7 +258,30 @@ def test_sorting_is_stable_and_the_cursor_stays_on_its_function():
         session.sort("nothing")
 
 
-def test_sort_by_each_column():
+@pytest.mark.parametrize(
+    "column, order",
+    [
+        ("state", "cab"), ("name", "abc"), ("calls", "acb"), ("hits", "bac"), ("rate", "bac"), ("last", "abc"),
+        ("cost", "bac"), ("history", "bac"),
+    ],
+)  # fmt: skip
+def test_the_order_of_each_column(column, order):
+    """Names and states begin with the first, numbers with the largest, and what is not known comes last."""
+    source = Scripted()
+    session, clock = session_of(source)
+    for a, b in ((10, 200), (60, 201), (60, 211)):
+        source.set("a", a, calls=300)
+        source.set("b", b, calls=100)
+        source.set("c", 30, calls=200, state="off")
+        session.refresh()
+        clock.now += 1
+    session.sort(column)
+    assert "".join(names(session)) == order
+    session.reverse()
+    assert names(session)[0] == (order[-1] if column != "state" else "a")
+
+
+def test_going_through_the_columns():
     source = Scripted(a=1, b=2)
     session, _ = session_of(source)
     session.refresh()
@@ -312,14 +335,11 @@ def test_cursor_stays_within():
 
 def test_speed():
     session, _ = session_of(Scripted())
-    for _ in range(10):
-        session.faster()
-    assert session.hz == HZ[-1]
-    session.slower()
-    assert session.hz == 10
-    for _ in range(10):
-        session.slower()
-    assert session.hz == HZ[0]
+    seen = []
+    for change in [session.faster] * 4 + [session.slower] * 6:
+        change()
+        seen.append(session.hz)
+    assert seen == [5, 10, 20, 20, 10, 5, 4, 2, 1, 1]
 
 
 # -- typed lines
