@@ -82,6 +82,18 @@ def test_an_edit_and_a_pass_in_one_patch():
     assert [counter.count for counter in statements.probes.values()] == [1]
 
 
+def test_nothing_is_stored_on_the_function():
+    """`functools.wraps` would copy it to others."""
+
+    def f(x=1):
+        return x
+
+    with recompyle.apply(f, inject.Edit("entry", Hits())):
+        assert vars(f) == {}
+        assert vars(functools.wraps(f)(lambda: 2)) == {"__wrapped__": f}
+    assert vars(f) == {}
+
+
 def test_a_copy_by_rewrite():
     probe = Hits()
     copy = recompyle.rewrite(without_source(), inject.Edit("return", probe, "value"))
