@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from recompyle._version import __version__
 from recompyle.cli import live, trace
-from recompyle.cli.errors import CommandError
+from recompyle.cli.errors import INTERRUPTED, CommandError
 
 __all__ = ["main"]
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.arguments = [*unknown, *given[end + 1 :]]
     try:
         return int(options.run(options))
+    except KeyboardInterrupt:  # it may come before a command has begun to wait for it
+        return INTERRUPTED
     except CommandError as error:
         print(f"recompyle: {error}", file=sys.stderr)
         return error.code

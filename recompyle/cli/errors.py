@@ -1,6 +1,8 @@
 """What a command says when it cannot be carried out."""
 
-__all__ = ["CommandError"]
+__all__ = ["INTERRUPTED", "CommandError"]
+
+INTERRUPTED = 130  # by Ctrl-C, as of a shell
 
 
 class CommandError(Exception):

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
-from recompyle.cli.errors import CommandError
+from recompyle.cli.errors import INTERRUPTED, CommandError
 
 __all__ = ["run_script"]
-
-INTERRUPTED = 130
 
 
 def run_script(path: str, arguments: Sequence[str], prepare: Callable[[CodeType, dict[str, Any]], CodeType]) -> int:

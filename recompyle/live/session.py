@@ -7,7 +7,7 @@ used by one thread; answers of the source are taken in by `refresh` and `answers
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ from recompyle.errors import RecompyleError
 from recompyle.live.record import Row
 from recompyle.live.source import Details, Source
 
-__all__ = ["COLUMNS", "HZ", "Line", "Session", "Snapshot"]
+__all__ = ["COLUMNS", "HZ", "Line", "Session", "Snapshot", "did_you_mean"]
 
 HZ = (1, 2, 4, 5, 10, 20)
 MODES = ("counter", "hook")
@@ -412,8 +412,7 @@ class Session:
         slug = getattr(error, "slug", None)
         is_told = isinstance(error, (RecompyleError, ValueError, LookupError))
         said = str(error) if is_told else f"{type(error).__name__}: {error}"
-        near = self.nearest(what) if slug == "not_found" or isinstance(error, ValueError) else []
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        hint = did_you_mean(what, self._paths()) if slug == "not_found" or isinstance(error, ValueError) else ""
         self._say("error", f"{'refused' if slug else 'failed'}{f' ({slug})' if slug else ''}: {said}{hint}")
 
     def command(self, text: str) -> str | None:
@@ -473,10 +472,6 @@ class Session:
             return self.complete(verb + space + found[0]) or [verb + space + found[0]]
         return [verb + space + each for each in found]
 
-    def nearest(self, path: str) -> list[str]:
-        """The three known paths that look most like one."""
-        return get_close_matches(path, self._paths(), n=3, cutoff=0.5)
-
     def _paths(self) -> list[str]:
         known = [line for line in self._all if line.state != "refused"]
         return [path for line in known for path in (line.path, *line.sample["aliases"])]
@@ -527,3 +522,10 @@ class Session:
     def tell(self, text: str) -> None:
         """Show a message with the next answers. May be called by any thread."""
         self._answered(lambda: self._say("info", text))
+
+
+def did_you_mean(path: str, known: Collection[str]) -> str:
+    """What to add to a refusal: the three known paths that end in a wrong one or look most like it; else nothing."""
+    ends = [each for each in known if each.endswith((f".{path}", f":{path}"))]
+    near = list(dict.fromkeys((*ends, *get_close_matches(path, known, n=3, cutoff=0.5))))[:3]
+    return f"; did you mean {', '.join(near)}?" if near else ""

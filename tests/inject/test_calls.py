@@ -128,6 +128,16 @@ def test_every_call_of_a_run_is_seen(implicit):
     assert log.count("call") == 6 + implicit * (4 if sys.version_info >= (3, 14) else 3)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="generic parameters came with 3.12")
+def test_generic_parameters_are_no_calls():
+    """What makes them is a function that the compiler calls on the spot."""
+    namespace = {}
+    text = "def work():\n def inner[T](x: T): return x\n class Box[T]: pass\n type Alias[T] = list[T]\n return inner(1)"
+    exec(text, namespace)
+    calls = [site for site in inject.sites(namespace["work"].__code__, include_implicit=True) if site.kind == "call"]
+    assert sorted((site.line, site.implicit) for site in calls) == [(2, True), (3, True), (4, True), (5, False)]
+
+
 def test_with_statements_and_coroutines():
     log = []
 

@@ -7,11 +7,12 @@ import logging
 import subprocess
 import sys
 import textwrap
+import zipimport
 
 import pytest
 
 import recompyle
-from recompyle import inject
+from recompyle import _env, inject
 from recompyle.errors import NotRewritable
 from recompyle.inject import choose, facts, points, selftest, usable
 
@@ -57,9 +58,12 @@ def test_nothing_is_written_after_a_failed_test(monkeypatch):
         recompyle.apply(textwrap.dedent, ENTRY)
 
 
-def test_an_unknown_interpreter(monkeypatch):
+@pytest.mark.parametrize(
+    "module, name, value", [(facts, "KNOWN", False), (_env, "CONSTANTS_CRASH", True)], ids=["new", "free-threaded"]
+)
+def test_an_unknown_interpreter(monkeypatch, module, name, value):
     monkeypatch.setattr(usable, "_tested", [])
-    monkeypatch.setattr(facts, "KNOWN", False)
+    monkeypatch.setattr(module, name, value)
     assert inject.check(textwrap.dedent).slug == "unknown_python"
 
 
@@ -70,6 +74,9 @@ def test_switched_off_by_the_environment(monkeypatch):
     with pytest.raises(NotRewritable) as raised:
         recompyle.apply(textwrap.dedent, ENTRY)
     assert raised.value.slug == "switched_off"
+    for on in ("1", ""):
+        monkeypatch.setenv("RECOMPYLE_INJECT", on)
+        assert inject.status().ok
     monkeypatch.delenv("RECOMPYLE_INJECT")
     assert inject.status().ok and inject.check(textwrap.dedent) is None
 
@@ -108,7 +115,10 @@ REFUSED = {
     "not_python": [len, dict.get, int, functools.partial, functools.lru_cache(lambda: 1), str.join],
     "no_function": [3, "text", Callable(), None],
     "abstract": [Base.must],
-    "own_module": [recompyle.apply, importlib.import_module.__globals__["_bootstrap"]._gcd_import],
+    "own_module": [
+        recompyle.apply, importlib._bootstrap._gcd_import, importlib._bootstrap_external.cache_from_source,
+        zipimport.zipimporter.find_spec,
+    ],
 }
 
 

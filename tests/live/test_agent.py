@@ -183,6 +183,14 @@ def test_a_wrong_token(start, token):
     assert_well(program)
 
 
+def test_tokens_are_compared_in_constant_time(start):
+    code = "import hmac\ncompared, compare = [], hmac.compare_digest\n"
+    code += "hmac.compare_digest = lambda one, other: (compared.append(1), compare(one, other))[1]\n"
+    program = start(code + APP)
+    with program.connect():
+        assert program.told("compared") == [1]
+
+
 def test_a_client_with_a_wrong_token_is_told_so(start, monkeypatch):
     program = start(APP)
     monkeypatch.setattr(place, "read_token", lambda where: "0" * 64)
@@ -206,6 +214,24 @@ def test_who_says_nothing_is_closed(start):
     client = Raw(program, hello=False)
     client.line()
     assert client.lines() == []
+
+
+def test_the_limits(start):
+    """As they are told, and as documented."""
+    program = start(APP)
+    client = Raw(program, hello=False)
+    client.line()
+    answer = client.ask("hello", v=1, token=place.read_token(client.where))
+    assert answer["limits"] == {
+        "message": 64 * 1024, "depth": 8, "clients": 8, "probes": 200, "page": 500, "requests_a_second": 1000,
+        "lease_s": 5.0,
+    }  # fmt: skip
+    assert (proto.HELLO_SECONDS, proto.QUEUE_BYTES, proto.BAD_MESSAGES) == (2.0, 1024 * 1024, 3)
+    assert client.ask("subscribe", hz=20)["ok"]
+    client.send({"id": 8, "op": "subscribe", "hz": 20.5})
+    while "error" not in (answer := client.line()):
+        pass
+    assert answer["error"]["slug"] == "bad_message"
 
 
 def test_other_versions_are_told_both_numbers(start):
@@ -797,6 +823,21 @@ def test_what_is_no_agent(fake, line):
     with pytest.raises(Unreachable) as refusal:
         fake(line, greets=False).connect()
     assert refusal.value.slug in ("no_agent", "not_permitted")
+
+
+@linux
+def test_a_socket_that_another_process_serves(runtime):
+    """Its name tells one process; it is another one that listens."""
+    here = place.new()
+    where = here._replace(pid=os.getppid())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(where.socket)
+        listener.listen()
+        with pytest.raises(Unreachable, match=f"is served by process {os.getpid()}, not {os.getppid()}") as refusal:
+            greeting(where, LIMIT)
+    assert refusal.value.slug == "no_agent"
+    where.remove()
+    here.remove()
 
 
 def test_an_agent_of_another_version(fake):

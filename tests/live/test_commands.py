@@ -1,5 +1,7 @@
 """The commands that control another process, run as such."""
 
+import argparse
+import contextlib
 import json
 import os
 import pty
@@ -9,10 +11,14 @@ import socket
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from programs import LIMIT, ROOT, until
 
+from recompyle import live
+from recompyle.cli import main
+from recompyle.cli.live import common
 from recompyle.live import place
 from recompyle.live.client import place_of
 
@@ -112,6 +118,20 @@ def test_run_lets_others_in_and_is_the_script_otherwise(running, tmp_path):
     assert not os.path.exists(place_before.socket)
 
 
+def test_options_of_run(monkeypatch, tmp_path):
+    given = []
+    listen = lambda **options: given.append(options) or contextlib.nullcontext()  # noqa: E731
+    monkeypatch.setattr(live, "listen", listen, raising=False)
+    script = tmp_path / "script.py"
+    script.write_text("")
+    assert main(["live", "run", str(script)]) == 0
+    assert main(["live", "run", "--allow-import", "--in-children", "--no-cap", str(script)]) == 0
+    assert given == [
+        {"allow_import": False, "in_children": False, "cap": 0.05},
+        {"allow_import": True, "in_children": True, "cap": None},
+    ]
+
+
 def test_run_can_be_forbidden(runtime, tmp_path):
     (tmp_path / "script.py").write_text("print('ran')")
     refused = done("run", tmp_path / "script.py", RECOMPYLE_LIVE="0")
@@ -196,6 +216,16 @@ def test_hook_mode(start):
     assert program.told("names") == [TOTAL]
 
 
+def test_what_counts_can_be_chosen(start):
+    program = start(APP + "def numbers():\n    yield 1\n")
+    assert done("instrument", program.pid, "__main__:numbers", "--created", "--keep").returncode == 0
+    program.told("numbers() and None")
+    assert program.told("live.list('__main__:numbers')[0]['hits']") == 1, "made, and not started"
+    if sys.version_info >= (3, 12):
+        assert done("instrument", program.pid, TOTAL, "--engine", "monitoring", "--keep").returncode == 0
+        assert program.told(f"live.list({TOTAL!r})[0]['engine']") == "monitoring"
+
+
 def test_watch(start, running):
     program = start(APP)
     view = running("watch", program.pid)
@@ -260,7 +290,36 @@ def test_hostile_names_cannot_order_the_terminal_about(start):
     assert refused.returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "no_terminal", "term", "drawn"),
+    [
+        ("", "", "xterm", True), ("--plain", "", "xterm", False), ("--json", "", "xterm", False),
+        ("--once", "", "xterm", False), ("", "stdin", "xterm", False), ("", "stderr", "xterm", False),
+        ("", "stdout", "xterm", True), ("", "", "dumb", False), ("", "", "", False),
+    ],
+)  # fmt: skip
+def test_where_a_screen_is_drawn(monkeypatch, words, no_terminal, term, drawn):
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, SimpleNamespace(isatty=lambda name=name: name != no_terminal))
+    monkeypatch.setenv("TERM", term)
+    parser = argparse.ArgumentParser()
+    common.add_view(parser)
+    assert common._may_draw(parser.parse_args(words.split())) is drawn
+
+
 # -- exit codes
+
+
+@pytest.mark.parametrize("words", ["ps --json", "list 1", "watch 1", "attach 1", "instrument 1 a:b", "restore 1 --all"])
+def test_an_interrupt_at_any_time(monkeypatch, capsys, words):
+    """Such as while a command still looks for its process."""
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, "found", interrupted)
+    assert main(["live", *words.split()]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_usage():
@@ -293,6 +352,10 @@ def test_refused(start):
     refused = done("instrument", program.pid, "__main__:nothing", "math:sin", "no path", "--once")
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 3
+    for wrong in ("__main__:totl", "total"):
+        assert f"did you mean {TOTAL}" in done("instrument", program.pid, wrong).stderr
+    waiting = done("instrument", program.pid, "not_there.yet:f", "--once")
+    assert waiting.stderr == "pending not_there.yet:f: its module is not imported yet\n"
     some = done("instrument", program.pid, "__main__:nothing", TOTAL, "--once")
     assert some.returncode == 1 and TOTAL in some.stdout
 
@@ -301,6 +364,17 @@ def test_not_permitted(start):
     program = start(APP)
     os.chmod(place_of(program.pid).token, 0o644)
     assert done("list", program.pid).returncode == 4
+
+
+def test_a_folder_that_is_not_private(runtime, tmp_path):
+    (tmp_path / "script.py").write_text("print('ran')")
+    folder = runtime / "recompyle"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    refused = done("run", tmp_path / "script.py")
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert f"{folder} must be a folder of user {os.geteuid()} with mode 0700" in refused.stderr
+    assert f"of user {os.geteuid()} with mode 0755" in refused.stderr
 
 
 def test_timeout(runtime):

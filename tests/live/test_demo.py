@@ -246,6 +246,7 @@ def test_mistakes_do_no_harm(start):
     for typed, said in {
         f"{MODULES}.mod_a:func_77": r"error: refused \(not_found\): .*did you mean .*func_7",
         "nonsense": r"error: failed: expected module:name",
+        "Cart.add": rf"error: failed: expected module:name, .*; did you mean {MODULES}\.mod_c:Cart\.add\?",
         "math:sin": r"error: refused \(not_python\)",
         "not_there.yet:f": r"pending not_there.yet:f",
         "restore json:loads": r"error: refused \(not_found\): json:loads is not instrumented",
@@ -329,6 +330,18 @@ def test_interrupt(start):
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(WAIT) == 130
     assert demo.process.stderr.read() == ""
+
+
+def test_ctrl_c_at_a_terminal_is_for_the_screen_only():
+    """It goes to all processes of the terminal's group; the program of a split demo is not one of them."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "recompyle", "live", "demo", "--split", "--plain"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline().startswith("pid ")
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=WAIT)[1] == ""
+        assert process.returncode == 130
 
 
 def test_the_two_modules_of_equal_text():

@@ -2,9 +2,13 @@
 
 import gc
 import json
+import os
 import sys
+import sysconfig
 import threading
 import types
+
+import pytest
 
 from recompyle import live
 from recompyle.live.listing import listed
@@ -102,6 +106,16 @@ def test_module_without_a_file_is_the_programs(monkeypatch):
     exec("def f(): pass", vars(module))
     monkeypatch.setitem(sys.modules, "made_by_hand", module)
     assert names("made_by_hand:*") == ["made_by_hand:f"]
+
+
+@pytest.mark.parametrize("where", ["stdlib", "purelib", "platlib"])
+def test_what_was_installed_is_not_the_programs(monkeypatch, where):
+    module = types.ModuleType("installed_thing")
+    module.__file__ = os.path.join(sysconfig.get_path(where), "installed_thing.py")
+    exec("def f(): pass", vars(module))
+    monkeypatch.setitem(sys.modules, "installed_thing", module)
+    assert names("installed_thing:*") == []
+    assert names("installed_thing:*", everything=True) == ["installed_thing:f"]
 
 
 def test_strange_entries_of_sys_modules(monkeypatch, make):

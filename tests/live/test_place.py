@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from recompyle import Unreachable
+from recompyle import Unreachable, live
 from recompyle.live import place
 from recompyle.live.client import connect, place_of
 from recompyle.live.place import Place
@@ -82,6 +82,28 @@ def test_socket_and_token_are_private(start):
     assert stat.S_ISSOCK(os.stat(where.socket).st_mode)
     assert stat.S_IMODE(os.stat(where.socket).st_mode) == stat.S_IMODE(os.stat(where.token).st_mode) == 0o600
     assert len(bytes.fromhex(place.read_token(where))) == 32
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the folder alone is private")
+def test_a_socket_is_private_before_it_has_a_name(runtime, monkeypatch):
+    """And without a change of the umask, which is the whole process's."""
+    modes = []
+
+    class Watched(socket.socket):
+        def bind(self, address):
+            modes.append(stat.S_IMODE(os.fstat(self.fileno()).st_mode))
+            super().bind(address)
+            modes.append(stat.S_IMODE(os.stat(address).st_mode))
+
+    before = os.umask(0)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socket", Watched)
+            patched.delattr(os, "umask")
+            live.listen().close()
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o600]
 
 
 def test_nothing_is_left_at_the_end(start, runtime):

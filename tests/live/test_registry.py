@@ -14,7 +14,7 @@ import pytest
 
 import recompyle
 from recompyle import NotRewritable, TargetNotFound, live
-from recompyle.live import state
+from recompyle.live import registry, state
 from recompyle.live.record import Row
 from recompyle.live.source import details_of
 
@@ -109,6 +109,26 @@ def test_twice_is_once(app):
     second.restore()
     assert live.restore(path(app, "f")).state == "off"
     assert live.restore(path(app, "g")) is None
+
+
+def test_states_in_between(app, monkeypatch):
+    """While code is exchanged, whoever asks is told so."""
+    states = []
+
+    def watched(change):
+        def changed(*given, **options):
+            states.append(handle.state)
+            return change(*given, **options)
+
+        return changed
+
+    handle = live.instrument(path(app, "f"))
+    handle.restore()
+    monkeypatch.setattr(registry, "_put_on", watched(registry._put_on))
+    monkeypatch.setattr(registry.Patch, "restore", watched(registry.Patch.restore))
+    live.instrument(path(app, "f"))
+    handle.restore()
+    assert states == ["applying", "restoring"]
 
 
 def test_again_after_restore_the_counts_go_on(app):
@@ -380,6 +400,31 @@ def test_the_lock_is_free_while_user_code_runs(app):
     live.counter(path(app, "f"), use)
     live.list(path(app, "f"))
     assert done == [[path(app, "g")]] * 2
+
+
+def test_the_lock_is_free_while_a_module_is_imported(make):
+    """The module's own code may use live instrumentation, in another thread too."""
+    name = make(
+        f"""
+        import textwrap, threading
+        from recompyle import live
+
+        def f():
+            return 1
+
+        def use():
+            with live.instrument("textwrap:dedent"):
+                done.append(live.list("textwrap:dedent")[0]["state"])
+
+        done = []
+        other = threading.Thread(target=use)
+        other.start()
+        other.join({WAIT})
+        """,
+        load=False,
+    )
+    assert live.instrument(f"{name}:f", allow_import=True).state == "on"
+    assert sys.modules[name].done == ["on"]
 
 
 # -- L13

@@ -231,6 +231,7 @@ def test_flavor(corpus, name, flavor):
         ("instance", "a callable Callable: affects all instances"),
         ("decorated", "decorated: decorator.<locals>.wrapper -> decorator.<locals>.wrapper -> decorated"),
         ("bound_later", "behind a partial"),
+        ("Base.partly", "behind a partialmethod"),
         ("outer.<locals>.inner", "functions made from now on; those made before with live=True"),
     ],
 )

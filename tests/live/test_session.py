@@ -7,7 +7,7 @@ import pytest
 from scripted import Clock, Scripted
 
 from recompyle import live
-from recompyle.live.session import COLUMNS, HZ, Session
+from recompyle.live.session import COLUMNS, Session, did_you_mean
 from recompyle.live.source import Local
 
 WAIT = 30
@@ -258,7 +258,30 @@ def test_sorting_is_stable_and_the_cursor_stays_on_its_function():
         session.sort("nothing")
 
 
-def test_sort_by_each_column():
+@pytest.mark.parametrize(
+    "column, order",
+    [
+        ("state", "cab"), ("name", "abc"), ("calls", "acb"), ("hits", "bac"), ("rate", "bac"), ("last", "abc"),
+        ("cost", "bac"), ("history", "bac"),
+    ],
+)  # fmt: skip
+def test_the_order_of_each_column(column, order):
+    """Names and states begin with the first, numbers with the largest, and what is not known comes last."""
+    source = Scripted()
+    session, clock = session_of(source)
+    for a, b in ((10, 200), (60, 201), (60, 211)):
+        source.set("a", a, calls=300)
+        source.set("b", b, calls=100)
+        source.set("c", 30, calls=200, state="off")
+        session.refresh()
+        clock.now += 1
+    session.sort(column)
+    assert "".join(names(session)) == order
+    session.reverse()
+    assert names(session)[0] == (order[-1] if column != "state" else "a")
+
+
+def test_going_through_the_columns():
     source = Scripted(a=1, b=2)
     session, _ = session_of(source)
     session.refresh()
@@ -312,14 +335,11 @@ def test_cursor_stays_within():
 
 def test_speed():
     session, _ = session_of(Scripted())
-    for _ in range(10):
-        session.faster()
-    assert session.hz == HZ[-1]
-    session.slower()
-    assert session.hz == 10
-    for _ in range(10):
-        session.slower()
-    assert session.hz == HZ[0]
+    seen = []
+    for change in [session.faster] * 4 + [session.slower] * 6:
+        change()
+        seen.append(session.hz)
+    assert seen == [5, 10, 20, 20, 10, 5, 4, 2, 1, 1]
 
 
 # -- typed lines
@@ -350,6 +370,15 @@ def test_unknown_path_brings_the_nearest_ones():
     assert "did you mean app.orders:checkout" in text
 
 
+def test_nearest_paths():
+    known = ["app.orders:Cart.add", "app.orders:checkout", "app.orders:total", "app.users:total", "b:f"]
+    assert did_you_mean("total", known) == "; did you mean app.orders:total, app.users:total?"
+    assert did_you_mean("Cart.add", known) == "; did you mean app.orders:Cart.add?"
+    assert did_you_mean("app.orders:chekout", known).startswith("; did you mean app.orders:checkout")
+    assert did_you_mean("app.orders:x", known).count(":") == 3
+    assert did_you_mean("nothing of it", known) == ""
+
+
 def test_completion():
     source = Scripted(checkout=1, check=1, total=1)
     source.held["app.orders:total"]["path"] = "app.users:Total.of"
@@ -359,7 +388,6 @@ def test_completion():
     assert session.complete("app.u") == ["app.users:Total.of"]
     assert session.complete("hook app.orders:c") == ["hook app.orders:check", "hook app.orders:checkout"]
     assert session.complete("nothing") == []
-    assert session.nearest("app.orders:chekout")[0] == "app.orders:checkout"
 
 
 def test_snapshot_is_json():

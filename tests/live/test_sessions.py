@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from programs import LIMIT, ROOT, until
 
 from recompyle import RecompyleError, Unreachable
-from recompyle.live import place
+from recompyle.live import cost, place
 from recompyle.live.client import connect, place_of
 from recompyle.live.leases import Lease, Leases
 from recompyle.live.state import registry
@@ -361,10 +362,48 @@ def test_the_dearest_probe_is_restored_and_everybody_told(start):
         is_off(program, event["path"])
 
 
-def test_without_a_cap_nothing_is_restored():
-    from recompyle.live.cost import Watch
+class Probe:
+    """As much of a record as its cost is computed from."""
 
-    assert [Watch(None).dearest([], float(second)) for second in range(5)] == [None] * 5
+    def __init__(self, hits_a_second, mode="counter"):
+        self.each, self.state, self.mode = hits_a_second, "on", mode
+        self.hits = SimpleNamespace(count=0)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What a watch says after each of some seconds: the path to be restored, the cost, or nothing."""
+    monkeypatch.setattr(cost, "ns_per_hit", {"counter": 10.0, "hook": 100.0}.__getitem__)
+
+    def watched(cap, probes, seconds=range(8)):
+        watch, said = cost.Watch(cap), []
+        for second in seconds:
+            found = watch.dearest(probes, float(second))
+            said.append(found and (found[0], round(found[1], 4)))
+            for each in probes:
+                each.hits.count += each.each(second) if callable(each.each) else each.each
+        return said
+
+    return watched
+
+
+def test_more_than_5_percent_for_3_seconds_is_too_much(watched):
+    cheap, dear = Probe(1_000_000), Probe(4_200_000)  # 1 and 4.2 %
+    assert watched(cost.CAP, [cheap, dear]) == [None] * 3 + [(dear, 0.052)] + [None] * 2 + [(dear, 0.052)] + [None]
+    assert watched(cost.CAP, [Probe(1_000_000), Probe(3_800_000)]) == [None] * 8
+
+
+def test_a_hit_of_a_hook_costs_more(watched):
+    hooked, counted = Probe(1_000_000, "hook"), Probe(5_000_000)
+    assert watched(cost.CAP, [hooked, counted])[3] == (hooked, 0.15)
+
+
+def test_3_seconds_in_a_row(watched):
+    assert watched(cost.CAP, [Probe(lambda second: 0 if second % 3 == 2 else 9_000_000)], range(20)) == [None] * 20
+
+
+def test_without_a_cap_nothing_is_restored(watched):
+    assert watched(None, [Probe(90_000_000)]) == [None] * 8
 
 
 # -- forks

@@ -1,6 +1,7 @@
 """Cells, widths, and names that would harm a terminal."""
 
 import io
+import json
 import unicodedata
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import Clock, Scripted
 
+from recompyle.live import plain
 from recompyle.live.plain import Writer
 from recompyle.live.session import Session
 from recompyle.live.table import columns_for, fit, glyph, is_unicode, printable, shorten, text_of, width_of
@@ -166,6 +168,24 @@ def test_only_changed_rows_after_the_first(monkeypatch):
     assert "app.orders" not in out.getvalue()
     writer.table(whole=True)
     assert out.getvalue().count("app.orders:") == 2
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("hz", [1, 4, 20])
+def test_a_table_every_two_seconds(monkeypatch, as_json, hz):
+    """Samples are taken as often as was asked for; the time is that of a clock which runs while the program works."""
+    source, clock, out = Scripted(f=0), Clock(), io.StringIO()
+    monkeypatch.setattr(plain.time, "monotonic", clock)
+
+    def work(seconds):
+        clock.now += seconds
+        source.set("f", round(clock.now * 1000))
+
+    plain.run(Session(source, hz=hz, clock=clock), out, as_json=as_json, duration=9.99, work=work)
+    written = out.getvalue().splitlines()
+    tables = list(map(json.loads, written)) if as_json else [line for line in written if line.startswith("pid ")]
+    assert len(tables) == 6, "at 0, 2, 4, 6, 8 and at the end"
+    assert 8 * hz <= source.polls <= 10 * hz + 1
 
 
 def test_messages_are_written_without_escape_sequences():

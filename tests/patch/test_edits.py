@@ -82,6 +82,18 @@ def test_an_edit_and_a_pass_in_one_patch():
     assert [counter.count for counter in statements.probes.values()] == [1]
 
 
+def test_nothing_is_stored_on_the_function():
+    """`functools.wraps` would copy it to others."""
+
+    def f(x=1):
+        return x
+
+    with recompyle.apply(f, inject.Edit("entry", Hits())):
+        assert vars(f) == {}
+        assert vars(functools.wraps(f)(lambda: 2)) == {"__wrapped__": f}
+    assert vars(f) == {}
+
+
 def test_a_copy_by_rewrite():
     probe = Hits()
     copy = recompyle.rewrite(without_source(), inject.Edit("return", probe, "value"))
@@ -139,6 +151,35 @@ def test_hooks_are_told_apart_by_the_text_of_their_argument():
     with recompyle.apply(first, edits[0]), recompyle.apply(second, edits[1]), recompyle.apply(third, edits[2]):
         assert first.__code__ is second.__code__ is not third.__code__
         assert (first(), second(), third(), seen) == (1, 2, 3, ["name", "name", "nave"])
+
+
+def test_edits_with_one_probe_are_told_apart_by_where_it_goes():
+    """Closures share what was written for one of them only if it was to go to the same places."""
+
+    def factory(n):
+        def total(items):
+            count = len(items)
+            return count + sum(item for item in items) + n
+
+        return total
+
+    first = factory(0).__code__.co_firstlineno
+    probe = Hits()
+    wanted = [
+        ({}, 2), ({"lines": {first + 1}}, 1), ({"lines": {first + 1, first + 2}}, 2), ({"index": 0}, 1),
+        ({"include_implicit": True}, 3), ({"where": lambda site: site.line == first + 2}, 1),
+        ({"where": lambda site: site.line is not None}, 2),
+    ]  # fmt: skip
+    functions = [factory(10) for _ in wanted]
+    patches = [
+        recompyle.apply(function, inject.Edit("called", probe, **how))
+        for function, (how, _) in zip(functions, wanted, strict=True)
+    ]
+    for function, (how, count) in zip(functions, wanted, strict=True):
+        probe.count = 0
+        assert (function([1, 2]), probe.count) == (15, count), how
+    for patch in patches:
+        patch.restore()
 
 
 def test_closures_to_come():

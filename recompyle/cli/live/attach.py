@@ -37,27 +37,24 @@ def run(options: argparse.Namespace) -> int:
     if words:
         raise CommandError(f"one process, and no {' '.join(words)}")
     with common.errors():
+        common.load_screen(options)  # meanwhile the program may have to import this package
+        if pid is None:
+            client = common.client_of(options, pid)
+        else:
+            client = attach(
+                pid,
+                timeout=options.timeout,
+                say=lambda text: print(text, file=sys.stderr, flush=True),
+                allow_import=options.allow_import,
+                cap=common.cap_of(options),
+            )
+        session = watch(client, everything=options.all_modules, hz=options.hz)
         try:
-            common.load_screen(options)  # meanwhile the program may have to import this package
-            if pid is None:
-                client = common.client_of(options, pid)
-            else:
-                client = attach(
-                    pid,
-                    timeout=options.timeout,
-                    say=lambda text: print(text, file=sys.stderr, flush=True),
-                    allow_import=options.allow_import,
-                    cap=common.cap_of(options),
-                )
-            session = watch(client, everything=options.all_modules, hz=options.hz)
-            try:
-                shown = common.screen(options)
-                if shown is not None:
-                    code = int(shown.run(session))
-                    return code if session.gone is None else common.NO_AGENT
-                plain.run(session, as_json=options.json, once=options.once, lines=sys.stdin or ())
-            finally:
-                session.close()
-        except KeyboardInterrupt:
-            return common.INTERRUPTED
+            shown = common.screen(options)
+            if shown is not None:
+                code = int(shown.run(session))
+                return code if session.gone is None else common.NO_AGENT
+            plain.run(session, as_json=options.json, once=options.once, lines=sys.stdin or ())
+        finally:
+            session.close()
     return common.DONE if session.gone is None else common.NO_AGENT

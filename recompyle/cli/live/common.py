@@ -34,7 +34,7 @@ __all__ = [
     "split_pattern",
 ]
 
-DONE, FAILED, USAGE, NO_AGENT, NOT_PERMITTED, TIMEOUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+DONE, FAILED, USAGE, NO_AGENT, NOT_PERMITTED, TIMEOUT = 0, 1, 2, 3, 4, 5
 CODES = {
     "no_process": NO_AGENT,
     "no_agent": NO_AGENT,

@@ -64,16 +64,13 @@ def run(options: argparse.Namespace) -> int:
         cap=common.cap_of(options),
     )
     screen = common.screen(options)
-    try:
-        if options.split:
-            with common.errors():
-                return _run_split(chosen, screen)
-        if screen is None:
-            return demo.run(chosen)
-        session, work = demo.load(chosen)
-        return int(screen.run(session, work=work, duration=options.duration))
-    except KeyboardInterrupt:
-        return common.INTERRUPTED
+    if options.split:
+        with common.errors():
+            return _run_split(chosen, screen)
+    if screen is None:
+        return demo.run(chosen)
+    session, work = demo.load(chosen)
+    return int(screen.run(session, work=work, duration=options.duration))
 
 
 def _run_split(chosen: "Options", screen: ModuleType | None) -> int:

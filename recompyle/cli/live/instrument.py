@@ -2,10 +2,13 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recompyle.cli.errors import CommandError
 from recompyle.cli.live import common
+
+if TYPE_CHECKING:
+    from recompyle.live.client import Client
 
 __all__ = ["add_to"]
 
@@ -59,11 +62,15 @@ def run(options: argparse.Namespace) -> int:
                 except (RecompyleError, ValueError) as error:
                     refused += 1
                     slug = getattr(error, "slug", "malformed")
-                    print(common.printed(f"refused ({slug}) {path}: {error}"), file=sys.stderr)
+                    near = _near(client, path) if slug in ("not_found", "malformed") else ""
+                    print(common.printed(f"refused ({slug}) {path}: {error}{near}"), file=sys.stderr)
                     continue
                 done.append(row["path"])
-                frames = row["in_flight"] or 0
-                said = f"{row['state']} {row['path']} ({row['mode']}); {frames} frames still on old code"
+                if row["state"] == "pending":
+                    said = f"pending {row['path']}: its module is not imported yet"
+                else:
+                    frames = row["in_flight"] or 0
+                    said = f"{row['state']} {row['path']} ({row['mode']}); {frames} frames still on old code"
                 print(common.printed("\n  ".join([said, *row["notes"]])), file=sys.stderr, flush=True)
             if done and not options.keep:
                 session = watch(client, paths=done, hz=options.hz)
@@ -71,8 +78,14 @@ def run(options: argparse.Namespace) -> int:
                 plain.run(session, as_json=options.json, once=options.once, duration=duration)
                 if session.gone is not None:
                     return common.NO_AGENT
-        except KeyboardInterrupt:
-            return common.INTERRUPTED
         finally:
             client.close()
     return common.FAILED if refused else common.DONE
+
+
+def _near(client: "Client", path: str) -> str:
+    """Which paths of the program may have been meant."""
+    from recompyle.live.session import did_you_mean
+
+    known = [row for row in client.list() if row["state"] != "refused"]
+    return did_you_mean(path, [each for row in known for each in (row["path"], *row["aliases"])])

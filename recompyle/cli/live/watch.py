@@ -31,8 +31,6 @@ def run(options: argparse.Namespace) -> int:
         session = watch(client, everything=options.all_modules, pattern=pattern, hz=options.hz)
         try:
             plain.run(session, as_json=options.json, once=options.once)
-        except KeyboardInterrupt:
-            return common.INTERRUPTED
         finally:
             session.close()
     return common.DONE if session.gone is None else common.NO_AGENT

@@ -126,7 +126,9 @@ def split(options: Options) -> tuple[Session, Callable[[], None]]:
     given = (options.seed, options.sleep, options.allow_import, options.cap)
     command = [sys.executable, "-m", __name__, *map(repr, given)]
     try:
-        app = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # In a group of its own: Ctrl-C at the terminal is for this process, with which it ends.
+        pipe = subprocess.PIPE
+        app = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, process_group=0)
     except OSError as error:
         raise Unreachable(f"the program of the demo cannot be started: {sys.executable}: {error.strerror}") from None
     assert app.stdin is not None and app.stdout is not None

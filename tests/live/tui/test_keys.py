@@ -8,7 +8,7 @@ from scripted import Scripted, row
 from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste
 
 from recompyle.live.session import Session
-from recompyle.live.tui import keys
+from recompyle.live.tui import app, keys
 from recompyle.live.tui.app import Live
 from recompyle.live.tui.main import Main
 from recompyle.live.tui.reader import Reader
@@ -467,6 +467,19 @@ def test_numbers_from_now_on():
     keyed(test)
 
 
+def test_no_sample_while_the_terminal_still_has_the_last_one_to_show(monkeypatch):
+    async def test(ui):
+        with monkeypatch.context() as patched:
+            patched.setattr(Live, "is_headless", False)
+            for takes_more in (False, True):
+                patched.setattr(app, "_takes_more", lambda terminal, more=takes_more: more)
+                before = ui.source.polls
+                ui.app.sample()
+                assert ui.source.polls == before + takes_more
+
+    keyed(test)
+
+
 def test_faster_and_slower():
     async def test(ui):
         for key, hz in (("plus", 5), ("plus", 10), ("plus", 20), ("plus", 20), ("minus", 10)):
@@ -527,6 +540,15 @@ def test_redraw():
         ui.app.screen.refresh = lambda *regions, **options: drawn.append(regions)
         await ui.press("ctrl+l")
         assert drawn == [()]
+
+    keyed(test)
+
+
+def test_the_toolkit_keeps_its_own_screens_and_movements_to_itself():
+    async def test(ui):
+        await ui.press("ctrl+p")
+        assert type(ui.app.screen) is Main
+        assert ui.app.animation_level == "none"
 
     keyed(test)
 
