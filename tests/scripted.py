@@ -41,7 +41,7 @@ class Scripted:
         ns: what one hit costs; None: not known. Sessions ask at their beginning.
     """
 
-    pid, python, started = 4711, "3.13.0", 1.0
+    pid, python, started, session = 4711, "3.13.0", 1.0, "of the agent"
 
     def __init__(self, rows=(), **hits):
         self.held = {each["path"]: each for each in rows}

@@ -71,7 +71,7 @@ def instrument(
         layer: which function of a chain of decorators; see `resolve`.
         created: of generator and coroutine functions count the objects made, whether they are started or not.
         live: of a closure also those made before now: searches all objects, some 10 ms per million.
-        allow_import: import the module if need be.
+        allow_import: import the module if need be; have a lazy import (3.15) happen.
         engine: ``"code"``, or from 3.12 ``"monitoring"``: events of `sys.monitoring` instead of rewritten code. They
             cover all functions that share the code, and need one of the tool ids 3 and 4.
 

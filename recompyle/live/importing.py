@@ -3,8 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from recompyle.errors import NotRewritable
 from recompyle.live.state import worker
@@ -18,11 +17,12 @@ T = TypeVar("T")
 _threads: list[threading.Thread] = []
 
 
-def aside(module: str, ended: Callable[[BaseException | None], T]) -> "Future[T]":
-    """Import a module. To be called by the worker only.
+def aside(name: str, work: Callable[[], Any], ended: Callable[[BaseException | None], T]) -> "Future[T]":
+    """Import something. To be called by the worker only.
 
     Parameters:
-        module: its name.
+        name: of what is imported.
+        work: does it.
         ended: called by the worker when the import has ended, with what it has raised, or None.
 
     Returns:
@@ -33,13 +33,13 @@ def aside(module: str, ended: Callable[[BaseException | None], T]) -> "Future[T]
     """
     _threads[:] = [thread for thread in _threads if thread.is_alive()]
     if len(_threads) >= AT_ONCE:
-        raise NotRewritable(f"{module} is not imported: {AT_ONCE} other imports have not ended yet", "limit")
+        raise NotRewritable(f"{name} is not imported: {AT_ONCE} other imports have not ended yet", "limit")
     future: Future[T] = Future()
 
     def run() -> None:
         raised = None
         try:
-            import_module(module)
+            work()
         except BaseException as error:
             raised = error
         try:
@@ -47,6 +47,6 @@ def aside(module: str, ended: Callable[[BaseException | None], T]) -> "Future[T]
         except BaseException as error:
             future.set_exception(error)
 
-    _threads.append(threading.Thread(target=run, name=f"recompyle live import {module}", daemon=True))
+    _threads.append(threading.Thread(target=run, name=f"recompyle live import {name}", daemon=True))
     _threads[-1].start()
     return future

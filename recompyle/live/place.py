@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from recompyle.errors import Unreachable
 
-__all__ = ["Place", "found", "new", "read_token", "remove_dead", "start_of", "user_of"]
+__all__ = ["Place", "found", "new", "read_token", "remove_dead", "start_of", "started_at", "user_of"]
 
 NAME = re.compile(r"rcp-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]{1,20})\.sock")
 PREFIX = "rcp-live-"  # of folders under the temporary one
@@ -86,6 +86,15 @@ def start_of(pid: int) -> int | None:
     except PermissionError:
         pass
     return 0
+
+
+def started_at(start: int | None) -> float | None:
+    """The time that `start_of` gives, in seconds since 1970; None if the system did not tell."""
+    if not start:
+        return None
+    with open("/proc/stat", "rb") as file:
+        booted = [int(line.split()[1]) for line in file if line.startswith(b"btime ")]
+    return booted[0] + start / os.sysconf("SC_CLK_TCK") if booted else None
 
 
 def user_of(pid: int) -> int | None:

@@ -99,12 +99,12 @@ class Registry:
         }
         try:
             try:
-                target = resolve(path, layer)
+                target = resolve(path, layer, allow_import=allow_import)
             except Absent as absent:
                 if not allow_import:
                     return self._wait(f"{absent.module}:{absent.name}", absent.module, wanted)
                 __import__(absent.module)  # what it raises is the answer
-                target = resolve(path, layer)
+                target = resolve(path, layer, allow_import=True)
         except RecompyleError as refusal:
             self._note_refusal(path, refusal)
             raise

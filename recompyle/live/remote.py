@@ -10,6 +10,7 @@ from typing import Any
 from recompyle.errors import RecompyleError, Unreachable
 from recompyle.live.client import Client, Page, details_of, pairs, restored_row, rows_of, then
 from recompyle.live.listing import matches
+from recompyle.live.place import started_at
 from recompyle.live.proto import BadMessage, Message, check_row, field, strings
 from recompyle.live.record import Row
 from recompyle.live.session import Session
@@ -47,7 +48,7 @@ class Remote:
         paths: only these functions, which have been asked for before; None: all.
 
     Attributes:
-        pid, python, started: as of `Source`.
+        pid, python, started, session: as of `Source`.
         client: as given.
         say: called with what the program has to say, in the thread that reads.
     """
@@ -59,7 +60,8 @@ class Remote:
         self._asked: dict[str, Any] = {"everything": everything, "pattern": pattern, "instrumented": paths is not None}
         self._paths = paths
         self.pid, self.python = client.pid, client.python
-        self.started: float | None = None
+        self.started = started_at(client.start)
+        self.session: str | None = client.session
         self.say: Callable[[str], object] = lambda text: None
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}  # they are given away: what changes is replaced

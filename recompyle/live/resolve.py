@@ -203,7 +203,9 @@ def _parts(name: str) -> list[str]:
     return re.split(r"\.(?![\w.]*\])", name)
 
 
-def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Target:
+def resolve(
+    path: str, layer: int | None = None, unfinished: bool = False, allow_import: bool = False
+) -> Target:
     """Find the function that a path names.
 
     Parameters:
@@ -213,6 +215,7 @@ def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Ta
         layer: of a chain of decorators that use `functools.wraps`: which function, 0 the outermost, -1 the innermost.
             None: the innermost one of that name that stands in the same file.
         unfinished: also look into a module whose import has not ended.
+        allow_import: have a lazy import (3.15) happen if the path leads through it.
 
     Returns:
         A `Target`.
@@ -222,13 +225,14 @@ def resolve(path: str, layer: int | None = None, unfinished: bool = False) -> Ta
         Absent: its module is not imported, or not to its end yet.
         TargetNotFound: nothing of that name is there (slug ``not_found``), or a lazy import that has not happened
             yet (slug ``lazy``).
+        Exception: what a lazy import has raised.
         NotRewritable: there is no Python function behind it.
     """
     module, name = split(path)
     if not is_imported(module) and not (unfinished and module in sys.modules):
         raise Absent(module, name)
     namespace = _namespace(path, module)
-    leaf, owner, spelled = _Walk(path, module, namespace, layer).to(_parts(name))
+    leaf, owner, spelled = _Walk(path, module, namespace, layer, allow_import).to(_parts(name))
     if leaf.kind == "closure":
         return _target(spelled, (), owner, leaf)
     places = list(_home(leaf.function))
@@ -285,8 +289,9 @@ def _home(function: FunctionType) -> Iterator[Place]:
 class _Walk:
     """Follows one path from its module on."""
 
-    def __init__(self, path: str, module: str, namespace: dict[str, Any], layer: int | None):
+    def __init__(self, path: str, module: str, namespace: dict[str, Any], layer: int | None, allow_import: bool):
         self.path, self.module, self.namespace, self.layer = path, module, namespace, layer
+        self.allow_import = allow_import
 
     def to(self, parts: list[str]) -> tuple[Leaf, str, str]:
         """The function at the end, what holds it, and the path by which it is known there."""
@@ -298,6 +303,8 @@ class _Walk:
         if found is ABSENT:
             raise TargetNotFound(f"{self.path}: the module {self.module} has no {match['name']!r}", "not_found")
         owner, done, inherited = self.module, parts[0], ""
+        if _LAZY and type(found) is _LAZY and self.allow_import:
+            found = getattr(sys.modules[self.module], match["name"])
         cls: type | None = None
         for index, part in enumerate(parts[1:], 1):
             self._check_not_lazy(found, done)
@@ -331,7 +338,11 @@ class _Walk:
 
     def _check_not_lazy(self, found: object, done: str) -> None:
         if _LAZY and type(found) is _LAZY:
-            raise TargetNotFound(f"{self.path}: {done} is a lazy import: importing it would run code", "lazy")
+            raise TargetNotFound(
+                f"{self.path}: {done} is a lazy import: importing it would run code; use --allow-import "
+                "(allow_import=True)",
+                "lazy",
+            )
 
     def _leaf(
         self, found: object, owner: str, done: str, cls: type | None, suffix: str, inherited: str

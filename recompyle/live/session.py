@@ -502,7 +502,7 @@ class Session:
             "start": self.source.started,
             "python": self.source.python,
             "time": time.time(),
-            "session": None,
+            "session": self.source.session,
             "hz": self.hz,
             "rows": [line.row for line in self.lines],
             "totals": self.totals,

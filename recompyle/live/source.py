@@ -12,6 +12,7 @@ from recompyle.errors import NotRewritable, RecompyleError
 from recompyle.inject.listing import listing
 from recompyle.live import cost, state
 from recompyle.live.listing import Listed, listed, matches
+from recompyle.live.place import start_of, started_at
 from recompyle.live.record import Record, Row
 from recompyle.live.resolve import Target, resolve
 from recompyle.patch import slices
@@ -42,13 +43,14 @@ class Source(Protocol):
     Attributes:
         pid: of the program.
         python: its version.
-        started: when it was started, in seconds since 1970; None if not known. In the process itself: when it began to
-            be watched.
+        started: when it was started, in seconds since 1970; None if the system does not tell.
+        session: of the agent there; None in the process itself.
     """
 
     pid: int
     python: str
     started: float | None
+    session: str | None
 
     def rows(self, pattern: str = "*") -> list[Row]:
         """All rows that match, looked up anew."""
@@ -112,7 +114,8 @@ class Local:
     def __init__(self, everything: bool = False, allow_import: bool = False):
         self.pid = os.getpid()
         self.python = ".".join(map(str, sys.version_info[:3]))
-        self.started: float | None = time.time()
+        self.started = started_at(start_of(self.pid))
+        self.session: str | None = None
         self._everything, self._allow_import = everything, allow_import
         self._listed: list[Listed] = []
         self._scanned = float("-inf")

@@ -3,16 +3,17 @@
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from recompyle.errors import NotRewritable, RecompyleError
+from recompyle.errors import NotRewritable, RecompyleError, TargetNotFound
 from recompyle.live import cost, importing, proto, source
 from recompyle.live._guard import Hits, counts_text, page
 from recompyle.live.connection import Connection, failed
 from recompyle.live.listing import Listed
 from recompyle.live.proto import BadMessage, Message, field, optional
 from recompyle.live.record import Record, Row, failure_of, text_of
-from recompyle.live.resolve import Absent
+from recompyle.live.resolve import Absent, resolve
 from recompyle.live.state import registry, worker
 
 if TYPE_CHECKING:
@@ -297,21 +298,31 @@ def _instrument(
         return record
 
     def work() -> Message | Future[Message]:
-        record = instrument()
+        try:
+            record = instrument()
+        except TargetNotFound as refusal:
+            if refusal.slug != "lazy" or not agent.allow_import:
+                raise
+            return importing.aside(path, lambda: resolve(path, allow_import=True), imported)
         if record.state != "pending" or not agent.allow_import:
             return {"row": source.settled_row(record)}
 
-        def imported(error: BaseException | None) -> Message:
+        def arrived(error: BaseException | None) -> Message:
             if error is not None:
                 agent.leases.withdraw(lease, record, keep)
-                raise error
-            return {"row": source.settled_row(instrument())}  # if it is refused, that says why
+            return imported(error)
 
+        module = record.path.partition(":")[0]
         try:
-            return importing.aside(record.path.partition(":")[0], imported)
+            return importing.aside(module, lambda: import_module(module), arrived)
         except NotRewritable:
             agent.leases.withdraw(lease, record, keep)
             raise
+
+    def imported(error: BaseException | None) -> Message:
+        if error is not None:
+            raise error
+        return {"row": source.settled_row(instrument())}  # if it is refused, that says why
 
     return work
 

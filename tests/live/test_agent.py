@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 from programs import LIMIT, ROOT, until
@@ -734,6 +735,26 @@ def test_a_counter_may_say_any_number(start):
     program.told("live.counter('__main__:total', lambda: 2 ** 64 - 1)")
     with program.connect() as client:
         assert client.resolve("__main__:total")["calls"] == 2**64 - 1
+
+
+@pytest.mark.skipif(not hasattr(types, "LazyImportType"), reason="lazy imports came with 3.15")
+def test_a_lazy_import_happens_only_where_the_program_allows_it(start, tmp_path):
+    (tmp_path / "later.py").write_text("def f(): pass\n")
+    (tmp_path / "broken.py").write_text("raise LookupError('not today')\n")
+    (tmp_path / "user.py").write_text("lazy from later import f\nlazy from broken import g\n")
+    paths = f"{ROOT}{os.pathsep}{tmp_path}"
+    for allowed in (False, True):
+        text = f"{APP}\nimport user\n"
+        program = start(text, listen=f"live.listen(allow_import={allowed})", PYTHONPATH=paths)
+        with program.connect() as client:
+            if allowed:
+                assert client.instrument("user:f")["state"] == "on"
+                with pytest.raises((RecompyleError, ValueError), match="not today"):
+                    client.instrument("user:g")
+            else:
+                with pytest.raises(RecompyleError, match="lazy import"):
+                    client.instrument("user:f")
+        assert program.told("'later' in sys.modules") is allowed
 
 
 def test_an_error_that_cannot_say_what_was_wrong(start, tmp_path):

@@ -242,7 +242,10 @@ def test_watch_once_and_json(start):
     program = start(APP)
     once = done("watch", program.pid, "--once", "--json")
     assert once.returncode == 0
-    assert {TOTAL, OTHER} <= {row["path"] for row in json.loads(once.stdout)["rows"]}
+    snapshot = json.loads(once.stdout)
+    assert {TOTAL, OTHER} <= {row["path"] for row in snapshot["rows"]}
+    assert snapshot["pid"] == program.pid and isinstance(snapshot["session"], str)
+    assert snapshot["start"] == place.started_at(place.start_of(program.pid))
     assert "\x1b" not in done("watch", program.pid, "--once").stdout
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -16,6 +17,17 @@ from recompyle.live.client import connect, place_of
 from recompyle.live.place import Place
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be another user")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_when_a_process_was_started():
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = place.started_at(place.start_of(process.pid))
+        after = time.time()
+        process.kill()
+    assert started is not None and before - 10 <= started <= after + 10, "that of the system is in whole seconds"
+    assert place.started_at(0) is place.started_at(None) is None
 
 
 def test_the_folder_is_made_private_whatever_the_umask(runtime):

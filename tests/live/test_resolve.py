@@ -445,8 +445,21 @@ def test_lazy_name_stays_lazy(make):
     user = make(f"lazy import {lazy}\n")
     with pytest.raises(TargetNotFound) as found:
         resolve(f"{user.__name__}:{lazy}.f")
-    assert found.value.slug == "lazy"
+    assert found.value.slug == "lazy" and "--allow-import" in str(found.value)
     assert lazy not in sys.modules
+
+
+@pytest.mark.skipif(not hasattr(types, "LazyImportType"), reason="lazy imports came with 3.15")
+def test_lazy_name_is_imported_where_that_is_allowed(make):
+    lazy = make("def f(): pass", load=False)
+    user = make(f"lazy from {lazy} import f\n")
+    path = f"{user.__name__}:f"
+    with pytest.raises(TargetNotFound):
+        live.instrument(path)
+    handle = live.instrument(path, allow_import=True)
+    assert (handle.state, handle.path) == ("on", f"{lazy}:f")
+    user.f()
+    assert handle.hits == 1
 
 
 def test_standard_library_paths_lead_home():

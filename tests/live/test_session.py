@@ -395,6 +395,7 @@ def test_snapshot_is_json():
     session.refresh()
     found = json.loads(json.dumps(session.snapshot()))
     assert set(found) == {"v", "pid", "start", "python", "time", "session", "hz", "rows", "totals"}
+    assert (found["start"], found["session"]) == (1.0, "of the agent")
     assert (found["v"], found["pid"], found["totals"]) == (1, 4711, {"on": 1, "pending": 0, "refused": 0, "hits": 3})
 
 
