@@ -341,7 +341,7 @@ _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 # What a rewrite may add. Everything else that is new is a fault. Jumps follow from the compiler's layout, and
 # so does TO_BOOL: from 3.13 on it is part of a comparison only if no probe stands in between.
 _ADDED = {
-    "LOAD_CONST", "BINARY_SUBSCR", "BINARY_OP", "UNARY_INVERT", "POP_TOP", "NOP", "COPY",
+    "LOAD_CONST", "LOAD_SMALL_INT", "BINARY_SUBSCR", "BINARY_OP", "UNARY_INVERT", "POP_TOP", "NOP", "COPY",
     "PUSH_NULL", "PUSH_EXC_INFO", "POP_EXCEPT", "RERAISE", "SWAP", "SEND", "CALL_INTRINSIC_1",
     "TO_BOOL", *(dis.opname[number] for number in _JUMPS),
 }  # fmt: skip
