@@ -1,6 +1,7 @@
 """A thread that loops and notes where it could not."""
 
 import gc
+import math
 import threading
 import time
 from typing import Any
@@ -19,7 +20,7 @@ class Loop(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._gaps: list[tuple[int, int]] = []
-        self._collections: list[list[int]] = []
+        self._collections: list[list[float]] = []
         gc.callbacks.append(self._collects)
         self._goes_on = True
         self.start()
@@ -35,7 +36,7 @@ class Loop(threading.Thread):
 
     def _collects(self, phase: str, _: dict[str, Any]) -> None:
         if phase == "start":
-            self._collections.append([time.perf_counter_ns(), 0])
+            self._collections.append([time.perf_counter_ns(), math.inf])
         elif self._collections:
             self._collections[-1][1] = time.perf_counter_ns()
 

@@ -17,13 +17,13 @@ _SCRIPT = """\
 def _recompyle_start(path, folder, options):
     import sys
     added = path not in sys.path
-    if added:
-        sys.path.append(path)
     # Beside a thread that computes this would wait for its turn each time it has read a file.
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(min(interval, {turn}))
+    sys.setswitchinterval(min(interval, {turn}) + {rounding})
     short = sys.getswitchinterval()
     try:
+        if added:
+            sys.path.append(path)
         from recompyle.live import boot
         boot.begin(folder, options)
     except BaseException as error:

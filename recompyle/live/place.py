@@ -90,11 +90,12 @@ def start_of(pid: int) -> int | None:
 
 def started_at(start: int | None) -> float | None:
     """The time that `start_of` gives, in seconds since 1970; None if the system did not tell."""
-    if not start:
-        return None
-    with open("/proc/stat", "rb") as file:
-        booted = [int(line.split()[1]) for line in file if line.startswith(b"btime ")]
-    return booted[0] + start / os.sysconf("SC_CLK_TCK") if booted else None
+    if start:
+        with contextlib.suppress(OSError), open("/proc/stat", "rb") as file:
+            for line in file:
+                if line.startswith(b"btime "):
+                    return int(line.split()[1]) + start / os.sysconf("SC_CLK_TCK")
+    return None
 
 
 def user_of(pid: int) -> int | None:

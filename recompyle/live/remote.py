@@ -61,7 +61,7 @@ class Remote:
         self._paths = paths
         self.pid, self.python = client.pid, client.python
         self.started = started_at(client.start)
-        self.session: str | None = client.session
+        self.session: str | None = client.session[:8]  # all of it would be enough to take the session over
         self.say: Callable[[str], object] = lambda text: None
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}  # they are given away: what changes is replaced

@@ -339,8 +339,8 @@ class _Walk:
     def _check_not_lazy(self, found: object, done: str) -> None:
         if _LAZY and type(found) is _LAZY:
             raise TargetNotFound(
-                f"{self.path}: {done} is a lazy import: importing it would run code; use --allow-import "
-                "(allow_import=True)",
+                f"{self.path}: {done} is a lazy import: importing it would run code; to have it happen use "
+                "allow_import=True, or start the program or attach to it with --allow-import",
                 "lazy",
             )
 

@@ -526,6 +526,8 @@ class Session:
 
 def did_you_mean(path: str, known: Collection[str]) -> str:
     """What to add to a refusal: the three known paths that end in a wrong one or look most like it; else nothing."""
+    if path in known:  # that was not what was wrong
+        return ""
     ends = [each for each in known if each.endswith((f".{path}", f":{path}"))]
     near = list(dict.fromkeys((*ends, *get_close_matches(path, known, n=3, cutoff=0.5))))[:3]
     return f"; did you mean {', '.join(near)}?" if near else ""

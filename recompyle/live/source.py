@@ -44,7 +44,7 @@ class Source(Protocol):
         pid: of the program.
         python: its version.
         started: when it was started, in seconds since 1970; None if the system does not tell.
-        session: of the agent there; None in the process itself.
+        session: how the session there begins; None in the process itself.
     """
 
     pid: int

@@ -1,5 +1,6 @@
 """What a client can ask for. There are verbs only: paths and numbers cross the socket, never code or files."""
 
+import contextlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from recompyle.live.connection import Connection, failed
 from recompyle.live.listing import Listed
 from recompyle.live.proto import BadMessage, Message, field, optional
 from recompyle.live.record import Record, Row, failure_of, text_of
-from recompyle.live.resolve import Absent, resolve
+from recompyle.live.resolve import Absent, resolve, split
 from recompyle.live.state import registry, worker
 
 if TYPE_CHECKING:
@@ -298,12 +299,9 @@ def _instrument(
         return record
 
     def work() -> Message | Future[Message]:
-        try:
-            record = instrument()
-        except TargetNotFound as refusal:
-            if refusal.slug != "lazy" or not agent.allow_import:
-                raise
-            return importing.aside(path, lambda: resolve(path, allow_import=True), imported)
+        if agent.allow_import and _is_lazy(path):
+            return importing.aside(path, lambda: _import(path), imported)
+        record = instrument()
         if record.state != "pending" or not agent.allow_import:
             return {"row": source.settled_row(record)}
 
@@ -312,9 +310,8 @@ def _instrument(
                 agent.leases.withdraw(lease, record, keep)
             return imported(error)
 
-        module = record.path.partition(":")[0]
         try:
-            return importing.aside(module, lambda: import_module(module), arrived)
+            return importing.aside(record.path, lambda: _import(record.path), arrived)
         except NotRewritable:
             agent.leases.withdraw(lease, record, keep)
             raise
@@ -325,6 +322,23 @@ def _instrument(
         return {"row": source.settled_row(instrument())}  # if it is refused, that says why
 
     return work
+
+
+def _is_lazy(path: str) -> bool:
+    try:
+        resolve(path)
+    except TargetNotFound as refusal:
+        return refusal.slug == "lazy"
+    except (RecompyleError, LookupError, ValueError):  # what else there is to say is said by who instruments
+        return False
+    return False
+
+
+def _import(path: str) -> None:
+    """Imports the module of a path, and has a lazy import in it happen that the path leads through."""
+    import_module(split(path)[0])
+    with contextlib.suppress(RecompyleError):  # as above
+        resolve(path, allow_import=True)
 
 
 def _restore(agent: "Agent", connection: Connection, message: Message) -> Callable[[], Message]:

@@ -10,7 +10,8 @@ from time import sleep
 
 __all__ = ["ROUNDING", "TURN", "give_way"]
 
-TURN = 0.0007  # seconds for which another thread runs in between
+TURN = 0.0007  # seconds for which another thread runs in between, at most
+PAUSE = 5e-5  # seconds that are slept; with none at all this thread would be back before another one has woken up
 ROUNDING = 4e-7  # seconds, to be added to an interval that is set: it is cut off to whole microseconds
 
 
@@ -30,6 +31,8 @@ cdef class _Shortened:
         return 0
 
     cdef int end(self) except -1:
+        if self.waiting == 0:  # a signal handler has forked meanwhile
+            return 0
         self.waiting -= 1
         if self.waiting == 0 and abs(<double>getswitchinterval() - self.cut) < ROUNDING:
             setswitchinterval(self.before + ROUNDING)  # nobody has set another one meanwhile
@@ -51,11 +54,11 @@ def give_way():
     """Let another thread run that waits for the interpreter, for `TURN` at most if it computes.
 
     While this waits, `sys.getswitchinterval` is at most `TURN`; then it is what it was before, or what somebody has set
-    meanwhile. A sleep of no time at all would be too short for the other thread to wake up.
+    meanwhile.
     """
     cdef _Shortened shortened = _shortened
     shortened.begin()
     try:
-        sleep(5e-5)
+        sleep(PAUSE)
     finally:
         shortened.end()

@@ -412,7 +412,7 @@ class Cursor:
     def _own(self, node):
         """Check that a node is one that the pass was shown: what is asked for at any other would get lost."""
         if id(node) not in self._plan.parents:
-            raise ValueError(f"{node!r} is no part of the function's body")  # `guard` adds where the pass was
+            raise _Stray(f"pass {self._by.name!r} in {self.function}: {node!r} is no part of the function's body")
 
     def _checked(self, node, probe, *methods):
         for method in methods:
@@ -1034,15 +1034,25 @@ def _show(each, at, order):
             guard(each, node, at, visit, node, at)
 
 
+class _Stray(PassError):
+    """Something was asked for at a node that is no part of the function; `guard` adds where the pass was."""
+
+
 def guard(pass_, node, at, function, *arguments):
     """Call what a pass defines; what it raises becomes a `PassError` that says where, if it is no refusal already."""
     try:
         return function(*arguments)
+    except _Stray as error:
+        raise PassError(f"{error}{_where(node, at)}") from None
     except RecompyleError:
         raise
     except Exception as error:
-        while node is not None and not hasattr(node, "lineno"):  # such as a match_case: what it stands in has a place
-            node = at.parent(node) if not isinstance(node, _OPERATORS) else None
-        where = at.excerpt(node)
         what = f"{type(error).__name__}: {error}"
-        raise PassError(f"pass {pass_.name!r} failed in {at.function}: {what}{where}") from error
+        raise PassError(f"pass {pass_.name!r} failed in {at.function}: {what}{_where(node, at)}") from error
+
+
+def _where(node, at):
+    """The excerpt of a node, or if that has no place, such as a match_case, of what it stands in."""
+    while node is not None and not hasattr(node, "lineno"):
+        node = at.parent(node) if not isinstance(node, _OPERATORS) else None
+    return at.excerpt(node)

@@ -741,7 +741,9 @@ def test_a_counter_may_say_any_number(start):
 def test_a_lazy_import_happens_only_where_the_program_allows_it(start, tmp_path):
     (tmp_path / "later.py").write_text("def f(): pass\n")
     (tmp_path / "broken.py").write_text("raise LookupError('not today')\n")
-    (tmp_path / "user.py").write_text("lazy from later import f\nlazy from broken import g\n")
+    (tmp_path / "user.py").write_text("lazy from later import f\nlazy from broken import g\nlazy from later import h\n")
+    (tmp_path / "another.py").write_text("lazy from later_still import f\n")
+    (tmp_path / "later_still.py").write_text("def f(): pass\n")
     paths = f"{ROOT}{os.pathsep}{tmp_path}"
     for allowed in (False, True):
         text = f"{APP}\nimport user\n"
@@ -749,8 +751,10 @@ def test_a_lazy_import_happens_only_where_the_program_allows_it(start, tmp_path)
         with program.connect() as client:
             if allowed:
                 assert client.instrument("user:f")["state"] == "on"
+                assert client.instrument("another:f")["path"] == "later_still:f", "neither is imported"
                 with pytest.raises((RecompyleError, ValueError), match="not today"):
                     client.instrument("user:g")
+                assert "user:g" not in [row["path"] for row in client.list()], "nothing refused it"
             else:
                 with pytest.raises(RecompyleError, match="lazy import"):
                     client.instrument("user:f")

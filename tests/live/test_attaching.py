@@ -14,6 +14,7 @@ from programs import LIMIT, until
 import recompyle
 from recompyle import Unreachable, live
 from recompyle.live import attaching, boot, place
+from recompyle.patch import turns
 
 can = hasattr(sys, "remote_exec")
 attaches = pytest.mark.skipif(not can, reason="CPython 3.14 is the first that can start something in another process")
@@ -155,6 +156,19 @@ def test_the_script_says_why_it_cannot(idle, tmp_path):
     (tmp_path / boot.ANSWER).unlink()
     assert eval(run_script(refusing, tmp_path))["slug"] == "disabled"
     assert refusing.told("total()") == 2
+
+
+def test_the_script_takes_short_turns_while_it_imports(idle, tmp_path):
+    program = idle(PYTHONPATH="")
+    (tmp_path / "recompyle").mkdir()
+    (tmp_path / "recompyle" / "__init__.py").write_text("import sys\nraise SystemExit(sys.getswitchinterval())")
+    for interval in (0.005, 0.0001, 4e-7):
+        program.told(f"sys.setswitchinterval({interval})")
+        before = program.told("sys.getswitchinterval()")
+        answer = eval(run_script(program, tmp_path, str(tmp_path)))
+        assert float(answer["unusable"].removeprefix("SystemExit: ")) == pytest.approx(min(before, turns.TURN))
+        until(lambda before=before: program.told("sys.getswitchinterval()") == before)
+        (tmp_path / boot.ANSWER).unlink()
 
 
 def test_a_python_that_it_is_not_compiled_for(idle, tmp_path, monkeypatch):

@@ -338,10 +338,13 @@ def test_ctrl_c_at_a_terminal_is_for_the_screen_only():
         [sys.executable, "-m", "recompyle", "live", "demo", "--split", "--plain"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
-        assert process.stdout.readline().startswith("pid ")
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=WAIT)[1] == ""
-        assert process.returncode == 130
+        try:
+            assert process.stdout.readline().startswith("pid ")
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.communicate(timeout=WAIT)[1] == ""
+            assert process.returncode == 130
+        finally:
+            process.kill()
 
 
 def test_the_two_modules_of_equal_text():

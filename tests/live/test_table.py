@@ -175,7 +175,7 @@ def test_only_changed_rows_after_the_first(monkeypatch):
 def test_a_table_every_two_seconds(monkeypatch, as_json, hz):
     """Samples are taken as often as was asked for; the time is that of a clock which runs while the program works."""
     source, clock, out = Scripted(f=0), Clock(), io.StringIO()
-    monkeypatch.setattr(plain.time, "monotonic", clock)
+    monkeypatch.setattr(plain, "time", SimpleNamespace(monotonic=clock))
 
     def work(seconds):
         clock.now += seconds

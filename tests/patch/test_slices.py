@@ -3,6 +3,8 @@
 import os
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,8 +50,9 @@ class Givers:
 
 
 def until_short():
+    end = time.monotonic() + 60
     while sys.getswitchinterval() > turns.TURN * 1.01:
-        pass
+        assert time.monotonic() < end, "nobody shortens it"
 
 
 def test_it_is_short_while_somebody_gives_way():
@@ -83,8 +86,12 @@ def test_a_child_process_that_is_forked_meanwhile_has_the_long_one():
         until_short()
         child = os.fork()
         if child == 0:
-            turns.give_way()
-            os._exit(0 if sys.getswitchinterval() == 0.005 else 1)
+            code = 1
+            try:
+                turns.give_way()
+                code = 0 if sys.getswitchinterval() == 0.005 else 2
+            finally:
+                os._exit(code)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
@@ -92,12 +99,16 @@ def test_a_child_process_that_is_forked_meanwhile_has_the_long_one():
 def test_a_slice_ends_by_the_clock(monkeypatch):
     now, given = [100.0], []
     monkeypatch.setattr(slices, "_over", 0.0)
-    monkeypatch.setattr(slices.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(slices, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(slices, "give_way", lambda: given.append(now[0]))
     for step in (0, slices.SLICE / 2, slices.SLICE / 4, slices.SLICE / 2, slices.SLICE / 2):
         now[0] += step
         slices.between()
     assert len(given) == 2, "at the beginning, and in the first step behind the end of a slice"
+    now[0] -= 50
+    slices.between()
+    slices.between()
+    assert len(given) == 3, "another clock"
 
 
 def test_all_items_go():

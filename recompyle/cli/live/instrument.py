@@ -1,6 +1,7 @@
 """``python -m recompyle live instrument``: count the calls of functions of a program."""
 
 import argparse
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     from recompyle.errors import RecompyleError, Unreachable
     from recompyle.live import plain
     from recompyle.live.remote import watch
+    from recompyle.live.session import did_you_mean
 
     pid, paths = common.split(options)
     if not paths:
@@ -46,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     with common.errors():
         client = common.client_of(options, pid)
         try:
-            done = []
+            done: list[str] = []
+            known: list[str] = []
             for path in paths:
                 try:
                     row = client.instrument(
@@ -61,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
                     raise
                 except (RecompyleError, ValueError) as error:
                     refused += 1
-                    slug = getattr(error, "slug", "malformed")
-                    near = _near(client, path) if slug in ("not_found", "malformed") else ""
-                    print(common.printed(f"refused ({slug}) {path}: {error}{near}"), file=sys.stderr)
+                    slug, hint = getattr(error, "slug", "malformed"), ""
+                    if slug in ("not_found", "malformed"):
+                        known = known or _paths(client)
+                        hint = did_you_mean(path, known)
+                    print(common.printed(f"refused ({slug}) {path}: {error}{hint}"), file=sys.stderr)
                     continue
                 done.append(row["path"])
                 if row["state"] == "pending":
@@ -83,9 +88,10 @@ def run(options: argparse.Namespace) -> int:
     return common.FAILED if refused else common.DONE
 
 
-def _near(client: "Client", path: str) -> str:
-    """Which paths of the program may have been meant."""
-    from recompyle.live.session import did_you_mean
+def _paths(client: "Client") -> list[str]:
+    """All paths of the program that may have been meant; none where it does not tell."""
+    from recompyle.errors import RecompyleError
 
-    known = [row for row in client.list() if row["state"] != "refused"]
-    return did_you_mean(path, [each for row in known for each in (row["path"], *row["aliases"])])
+    with contextlib.suppress(RecompyleError):
+        return [path for row in client.list() if row["state"] != "refused" for path in (row["path"], *row["aliases"])]
+    return []
