@@ -465,7 +465,9 @@ def _change(
         RecompyleError: one could not be built or swapped; all are as they were.
     """
     plan = []
-    for function in functions:
+    for number, function in enumerate(functions):
+        if number:
+            slices.between()
         entry = _entry_of(function)
         layers = relayer(function, entry.layers)
         if layers == entry.layers:
@@ -553,6 +555,8 @@ def _put_all(plan: list[tuple[_Entry, FunctionType, _Layers, CodeType]]) -> None
     done: list[tuple[_Entry, FunctionType, _Layers, CodeType]] = []
     try:
         for entry, function, layers, code in plan:
+            if done:
+                slices.between()
             done.append((entry, function, entry.layers, entry.put))  # before it is: Ctrl-C may come right after it
             entry.put_in_place(function, layers, code)
     except BaseException:
