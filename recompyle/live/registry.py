@@ -242,6 +242,7 @@ class Registry:
             chosen = [each for each in active if holder is None or holder in each.holders]
             refusals = []
             for record in chosen:
+                slices.between()
                 try:
                     self.restore(record, holder)
                 except RecompyleError as refusal:
