@@ -4,6 +4,7 @@ The busy thread notes its own gaps; both share the interpreter, and each has a p
 milliseconds in which the other one sleeps stand beside it.
 """
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def prepare(tool: Tool, question: str) -> Callable[[], dict[str, float]]:
     put_in = instrument if way == LIVE else apply
     put_in()()  # what comes once: imports, the writer's test of itself
     timing.use_all_processors()
+    gc.enable()  # as in any program
 
     def once(loop: Loop) -> dict[str, float]:
         time.sleep(0.002)  # what was taken out the time before is not part of it
