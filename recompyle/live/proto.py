@@ -43,7 +43,7 @@ ROWS = 1_000_000  # that are taken of somebody who never comes to an end
 HELLO_SECONDS = 2.0
 REQUESTS_A_SECOND = 1000
 ENDLESS = 16  # times the greatest length: a line that goes on for so long is another fault
-BATCH = 32  # such items that are written at once, while all other threads wait
+BATCH = 32  # such items that are written at once
 QUEUE_BYTES = 1024 * 1024  # output that a client has not read
 BAD_MESSAGES = 3  # of one client, then it is closed
 LEASE_SECONDS = 5.0
@@ -121,6 +121,7 @@ class Part(list[T]):
         make: makes what goes into the message of some of them, as many; it may be asked more than once for one.
         limit: how many are wanted at most.
         write: writes what was made, as JSON without the brackets around it.
+        step: how many are made and written at once, while all other threads wait.
 
     Attributes:
         json: the items as they stand in the message, written once.
@@ -132,10 +133,11 @@ class Part(list[T]):
         make: Callable[[Sequence[Any]], list[T]] = list,
         limit: int = PAGE,
         write: Callable[[list[T]], str] = items_json,
+        step: int = BATCH,
     ):
         super().__init__()
         self.json = ""
-        limit, step, largest = min(limit, PAGE, len(items)), BATCH, 0
+        limit, largest = min(limit, PAGE, len(items)), 0
         while len(self) < limit and len(self.json) + largest <= PART_BYTES:
             batch = make(items[len(self) : min(len(self) + step, limit)])
             text = write(batch)
@@ -147,7 +149,8 @@ class Part(list[T]):
                 break
             else:
                 step, largest = len(batch) // 2, 0
-            slices.between()
+            if len(self) > step or len(self) < limit:
+                slices.between()
 
 
 def encode(message: Message) -> bytes:

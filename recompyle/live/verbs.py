@@ -57,6 +57,7 @@ class View:
         make: Callable[[Sequence[Any]], list[Any]] = list,
         limit: int = proto.PAGE,
         write: Callable[[list[Any]], str] = proto.items_json,
+        step: int = proto.BATCH,
     ) -> tuple[list[Any], int]:
         """One part of what may be too much for one answer: at first of what is there then, later of the same.
 
@@ -67,6 +68,7 @@ class View:
             make: makes items of the answer of some of it.
             limit: how many are wanted.
             write: writes items as JSON, without brackets around them.
+            step: how many are made and written at once.
 
         Returns:
             The items, and how many there are in all.
@@ -74,7 +76,7 @@ class View:
         if offset == 0 or name not in self._found:
             self._found[name] = look()
         found = self._found[name]
-        items = proto.Part(found[offset:], make, limit, write)
+        items = proto.Part(found[offset:], make, limit, write, step)
         if offset + len(items) >= len(found):
             del self._found[name]
         return items, len(found)
@@ -388,7 +390,8 @@ def _all_counted() -> list[Record]:
 
 def _stats(agent: "Agent", connection: Connection, message: Message) -> Message:
     if message.get("paths") is None:
-        counted, total = connection.view.part("stats", _offset(message), _all_counted, write=counts_text)
+        offset = _offset(message)
+        counted, total = connection.view.part("stats", offset, _all_counted, write=counts_text, step=proto.PAGE)
         return {"stats": counted, "total": total}
     found = ((path, registry.known(path)) for path in proto.strings(message, "paths"))
     return {"stats": [(path, each.hits.count) for path, each in found if each is not None and each.hits is not None]}
